@@ -1,0 +1,29 @@
+{
+    "name": "POS Loyalty Engine",
+    "version": "19.0.1.0.0",
+    "category": "Sales/Point of Sale",
+    "summary": "Members of White Label Loyalty's Loyalty Engine at the till: "
+    "identify, show the wallet, report every sale",
+    "author": "POS Loyalty Engine contributors",
+    "license": "LGPL-3",
+    "depends": ["point_of_sale", "mail"],
+    "external_dependencies": {"python": ["requests"]},
+    "data": [
+        "security/ir.model.access.csv",
+        "security/loyalty_engine_security.xml",
+        "data/barcode_rule_data.xml",
+        "data/ir_cron_data.xml",
+        "views/loyalty_engine_report_views.xml",
+        "views/loyalty_engine_views.xml",
+        "views/pos_config_views.xml",
+        "views/pos_order_views.xml",
+        "views/res_partner_views.xml",
+        "views/res_config_settings_views.xml",
+        "views/loyalty_engine_menus.xml",
+    ],
+    "assets": {
+        "point_of_sale._assets_pos": ["pos_loyalty_engine/static/src/app/**/*"],
+        "web.assets_tests": ["pos_loyalty_engine/static/tests/tours/**/*"],
+        "web.assets_unit_tests": ["pos_loyalty_engine/static/tests/unit/**/*"],
+    },
+}

@@ -1,0 +1,231 @@
+import logging
+import time
+from datetime import datetime, timezone
+
+from werkzeug.exceptions import Forbidden
+
+from odoo import http
+from odoo.http import request
+
+from ..engine import (
+    EngineAuthFailed,
+    EngineError,
+    EngineRejected,
+)
+
+_logger = logging.getLogger(__name__)
+
+LONGEST_CODE = 512
+# The receipt waits half a second for everything, the way there and back included.
+RECEIPT_DEADLINE = 0.4
+
+
+class PosLoyaltyEngine(http.Controller):
+    """What the till asks for. Each route checks who asks, reads what it needs, lets go of its
+    transaction while the engine is asked, and says in one word what came of it."""
+
+    @http.route("/pos_loyalty_engine/identify", type="jsonrpc", auth="user")
+    def identify(self, config_id, session_id, code):
+        """Who a code belongs to, with the wallet.
+
+        :param code: as scanned or typed, with or without the tenant's prefix; or the engine's id
+        :return: dict with ``status`` and, when it is "found", ``member`` and ``partner_id``
+        """
+        config = self._check_till(config_id, session_id)
+        code = code.strip() if isinstance(code, str) else ""
+        if not code or len(code) > LONGEST_CODE or not code.isprintable():
+            return {"status": "unknown"}
+        engine = config.loyalty_engine_id.sudo()
+        if not engine:
+            return {"status": "not_configured"}
+        lookups = config.env["loyalty.engine.lookup"].sudo()
+        if wait := lookups._seconds_to_wait():
+            return {"status": "limited", "retry_after": wait}
+        readings = engine._readings(code)
+        linked = config.env["res.partner"]._loyalty_engine_linked(readings, config.company_id)
+        if len(linked) > 1:
+            return {"status": "ambiguous"}
+        if linked.loyalty_engine_ref:
+            readings = [linked.loyalty_engine_ref]
+
+        answer = self._ask(engine, lambda client: self._find_member(client, readings))
+        lookups._record(missed=answer["status"] == "unknown")
+        if answer["status"] != "found":
+            return answer
+        user, wallet = answer.pop("value")
+        if user.is_restricted:
+            return {"status": "restricted"}
+        if not linked:
+            linked = config.env["res.partner"]._loyalty_engine_linked(
+                [user.id], config.company_id
+            )
+        answer["partner_id"] = linked.id if len(linked) == 1 else False
+        answer["member"] = {
+            "ref": user.id,
+            "account_number": user.account_number,
+            "name": f"{user.given_name} {user.family_name}".strip(),
+            "tier": wallet.tier_name,
+            "points": None if wallet.balance is None else float(wallet.balance),
+            "points_value": engine._known_points_value(),
+            "read_at": _now(),
+        }
+        return answer
+
+    @http.route("/pos_loyalty_engine/link_customer", type="jsonrpc", auth="user")
+    def link_customer(self, config_id, session_id, member_ref, partner_id):
+        """Link a customer to a member, with the identifiers that the engine itself names.
+
+        For every cashier who sees the customer: nothing else of the contact is written.
+        """
+        config = self._check_till(config_id, session_id)
+        engine = config.loyalty_engine_id.sudo()
+        if not engine:
+            return {"status": "not_configured"}
+        partner = config.env["res.partner"].browse(_id(partner_id)).exists()
+        if not partner or not isinstance(member_ref, str):
+            return {"status": "unknown"}
+        partner.check_access("read")
+        if partner.loyalty_engine_ref and partner.loyalty_engine_ref != member_ref:
+            return {"status": "taken", "by": "member"}
+        others = partner._loyalty_engine_linked([member_ref], config.company_id) - partner
+        if others:
+            return {"status": "taken", "by": "customer"}
+        lookups = config.env["loyalty.engine.lookup"].sudo()
+        if wait := lookups._seconds_to_wait():
+            return {"status": "limited", "retry_after": wait}
+
+        answer = self._ask(engine, lambda client: client.get_user(member_ref))
+        lookups._record(missed=answer["status"] == "unknown")
+        if answer["status"] != "found":
+            return answer
+        user = answer["value"]
+        partner.sudo().write(
+            {
+                "loyalty_engine_ref": user.id,
+                "loyalty_engine_account_number": user.account_number,
+                "loyalty_engine_auth_identifier": user.auth_identifier,
+            }
+        )
+        return {"status": "linked"}
+
+    @http.route("/pos_loyalty_engine/receipt", type="jsonrpc", auth="user")
+    def receipt(self, config_id, session_id, order_uuid):
+        """What the receipt of a reported sale can say: points earned with it, and the balance.
+
+        Asks the engine only for what is not known yet, and for no longer than a receipt waits.
+        """
+        config = self._check_till(config_id, session_id, open_session=False)
+        report = (
+            config.env["loyalty.engine.report"]
+            .sudo()
+            .search(
+                [
+                    ("order_uuid", "=", order_uuid),
+                    ("kind", "=", "sale"),
+                    ("company_id", "=", config.company_id.id),
+                ],
+                limit=1,
+            )
+        )
+        answer = {"state": report.state, "points_earned": None, "points": None, "read_at": None}
+        if report.state != "sent" or not report.member_ref:
+            return answer
+        if report.points_known:
+            answer["points_earned"] = report.points_earned
+        member_ref, event_ref = report.member_ref, report.event_ref
+
+        def ask(client):
+            earned = None
+            if answer["points_earned"] is None and event_ref:
+                earned = client.get_event_reactions(event_ref, deadline=RECEIPT_DEADLINE)
+            wallet = client.get_wallet(member_ref, deadline=RECEIPT_DEADLINE)
+            return earned, wallet
+
+        asked = self._ask(report.engine_id, ask)
+        if asked["status"] != "found":
+            return answer
+        earned, wallet = asked["value"]
+        if earned is not None and earned.points is not None:
+            answer["points_earned"] = float(earned.points)
+            report.write({"points_earned": earned.points, "points_known": True})
+        if wallet.balance is not None:
+            answer.update(points=float(wallet.balance), read_at=_now())
+        return answer
+
+    # === Who asks ===
+
+    def _check_till(self, config_id, session_id, open_session=True):
+        """The configuration of a till that the user may work at, in that till's company.
+
+        A route of one's own carries no company: it is taken from the configuration, and only if it
+        is one of the user's.
+
+        :raises Forbidden: for anybody else, and for a session that is not open there
+        """
+        user = request.env.user
+        if not user.has_group("point_of_sale.group_pos_user"):
+            raise Forbidden()
+        config = request.env["pos.config"].sudo().browse(_id(config_id)).exists()
+        session = request.env["pos.session"].sudo().browse(_id(session_id)).exists()
+        if (
+            not config
+            or config.company_id not in user.company_ids
+            or session.config_id != config
+            or (open_session and session.state not in ("opening_control", "opened"))
+        ):
+            raise Forbidden()
+        return config.with_user(user).with_company(config.company_id)
+
+    # === Asking the engine ===
+
+    def _find_member(self, client, readings):
+        """Member and wallet for the first reading of a code that the engine knows."""
+        for reading in readings[:-1]:
+            try:
+                return client.get_member(reading)
+            except (EngineRejected, ValueError):
+                continue
+        return client.get_member(readings[-1])
+
+    def _ask(self, engine, call):
+        """Make ``call`` with the connection's client, without a transaction open meanwhile.
+
+        :return: dict with ``status``: "found" with ``value``, or why there is none
+        """
+        health = engine._health()
+        if not health._admits_cashier():
+            return {"status": "down"}
+        was_failing = bool(health.failures)
+        engine_id, deadline = engine.id, engine.till_deadline
+        notes = request.env["loyalty.engine.health"].sudo()
+        started = time.monotonic()
+        try:
+            client = engine._client()
+            # The engine may take seconds; the database has better things to do.
+            request.env.cr.rollback()
+            value = call(client)
+        except EngineRejected as error:
+            if was_failing:
+                notes._note_success(engine_id)
+            return {"status": "unknown" if error.status in (400, 404, 422) else "refused"}
+        except ValueError:
+            return {"status": "unknown"}
+        except EngineAuthFailed as error:
+            _logger.warning("loyalty engine %s: %s", engine_id, error)
+            return {"status": "refused"}
+        except EngineError as error:
+            _logger.info("loyalty engine %s: %s", engine_id, error)
+            notes._note_failure(engine_id, str(error))
+            waited = time.monotonic() - started
+            return {"status": "slow" if waited > 0.9 * deadline else "down"}
+        if was_failing:
+            notes._note_success(engine_id)
+        return {"status": "found", "value": value}
+
+
+def _id(value):
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _now():
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

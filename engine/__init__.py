@@ -1,0 +1,92 @@
+"""How one speaks to White Label Loyalty's Loyalty Engine: plain Python that knows no Odoo.
+
+Read in this order: `errors` (what a failed call means for its effect), `settings` (where and as
+whom), `client` (a method per endpoint), `transport` (time limits, and what counts as sent),
+`credentials` (tokens), `answers` (what comes back), `bodies` (what may go out).
+
+Facts about the API carry the tag of their source in the docstrings: (S) the published guide
+"Integrating with POS", (D-...) a page of the public documentation, (C-...) public code, (I) a
+reading of ours where nothing is published, which therefore stands behind a setting.
+"""
+
+from .answers import (
+    Event,
+    EventType,
+    OrderReceipt,
+    Reactions,
+    Tier,
+    User,
+    Wallet,
+)
+from .bodies import (
+    AMOUNT_UNITS,
+    DEFAULT_EVENT_TEMPLATE,
+    DEFAULT_ORDER_TEMPLATE,
+    EVENT_TYPE_PATTERN,
+    BodyError,
+    SaleFacts,
+    SaleLine,
+    SalePayment,
+    TemplateError,
+    build_order,
+    build_sale_event,
+    check_event_template,
+    check_order_template,
+    fact_path,
+)
+from .client import LoyaltyEngineClient
+from .errors import (
+    EngineAnswerUnreadable,
+    EngineAuthFailed,
+    EngineError,
+    EngineLookupIncomplete,
+    EngineOutcomeUnknown,
+    EngineRejected,
+    EngineThrottled,
+    EngineUnreachable,
+)
+from .settings import (
+    ENVIRONMENTS,
+    TEST_REACTION_PATHS,
+    EngineSettings,
+    Environment,
+    check_address,
+)
+
+__all__ = [
+    "AMOUNT_UNITS",
+    "DEFAULT_EVENT_TEMPLATE",
+    "DEFAULT_ORDER_TEMPLATE",
+    "ENVIRONMENTS",
+    "EVENT_TYPE_PATTERN",
+    "TEST_REACTION_PATHS",
+    "BodyError",
+    "EngineAnswerUnreadable",
+    "EngineAuthFailed",
+    "EngineError",
+    "EngineLookupIncomplete",
+    "EngineOutcomeUnknown",
+    "EngineRejected",
+    "EngineSettings",
+    "EngineThrottled",
+    "EngineUnreachable",
+    "Environment",
+    "Event",
+    "EventType",
+    "LoyaltyEngineClient",
+    "OrderReceipt",
+    "Reactions",
+    "SaleFacts",
+    "SaleLine",
+    "SalePayment",
+    "TemplateError",
+    "Tier",
+    "User",
+    "Wallet",
+    "build_order",
+    "build_sale_event",
+    "check_address",
+    "check_event_template",
+    "check_order_template",
+    "fact_path",
+]

@@ -1,0 +1,370 @@
+"""Reads what the engine answers into frozen dataclasses; the only place that knows its spellings.
+
+Tolerant in names, strict in meaning: every published or probable spelling of a name is accepted,
+a value that isn't certain is None ("unknown") where the caller can live without it, and raises
+`EngineAnswerUnreadable` where it can't. Response bodies are mostly unpublished; readings of ours
+are tagged (I).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from .errors import EngineAnswerUnreadable, EngineError, clean_text
+
+_T = TypeVar("_T")
+
+#: Longest name, id or identifier that is kept, in characters (auth identifiers: 512, C-SPEC).
+_LONGEST_TEXT = 512
+#: No balance, price or number of points is as long as this many digits before the point.
+_MOST_DIGITS = 15
+
+# C-SPEC's pattern of `occurredAt`, with room for an offset; fractions of any length.
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:(Z)|([+-])(\d\d):?(\d\d))?")
+
+#: What a tenant that keeps no names writes in their place (D-USER).
+_NAME_PLACEHOLDERS = frozenset({"REDACTED", "UNKNOWN"})
+
+
+@dataclass(frozen=True)
+class User:
+    """A member: `GET /users/{id}` (D-TUT1, S, D-USER; the profile: C-SPEC `UserDefinition`).
+
+    `account_number`, `auth_identifier` and `external_identifier` are "" where the engine gives
+    none; so are the names where the tenant keeps none.
+    """
+
+    id: str
+    account_number: str = ""
+    auth_identifier: str = ""
+    external_identifier: str = ""
+    given_name: str = field(default="", repr=False)
+    family_name: str = field(default="", repr=False)
+    #: Restricted processing, GDPR (D-USER).
+    is_restricted: bool = False
+
+
+@dataclass(frozen=True)
+class Wallet:
+    """What a member has: `GET /users/{id}/wallet`. Its JSON is unpublished: all names are (I).
+
+    `balance` is in points, may be negative (S), and None means unknown, never 0. `tier_name` is ""
+    where none is told. `error` is set by `LoyaltyEngineClient.get_member` alone: the member is
+    known, the wallet could not be read.
+    """
+
+    balance: Decimal | None = None
+    tier_name: str = ""
+    error: EngineError | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A reported event (fields: D-VIEW, D-HOOK). `id` is text of any form, never assume a UUID."""
+
+    id: str
+    type: str = ""
+    subject: str = ""
+    occurred_at: datetime | None = None
+    #: When the engine took it, by its own clock.
+    reported_at: datetime | None = None
+    #: When its reactions were done (D-VIEW "reacted at"; the spelling is (I)).
+    reacted_at: datetime | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Reactions:
+    """What an event set off: `GET /events/{id}/reactions`, unpublished, all names (I).
+
+    `points` is the sum of its movements of points (negative: taken), None where no reaction tells
+    a number: unknown, not 0. `count` is how many reactions are listed; 0 means that none has been
+    seen *yet*, because they run some seconds after the event (D-REACT).
+    """
+
+    points: Decimal | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class EventType:
+    """An event type (C-SPEC `EventTypeDefinition`); `schema` is JSON Schema draft 6 (D-SCHEMA)."""
+
+    name: str
+    id: str = ""
+    is_private: bool | None = None
+    is_active: bool | None = None
+    schema: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A tier (C-REACT `TierType`, C-SPEC `TierDefinition`); the higher `priority`, the higher."""
+
+    id: str
+    name: str = ""
+    points_requirement: Decimal | None = None
+    priority: int | None = None
+
+
+@dataclass(frozen=True)
+class OrderReceipt:
+    """The Receipts service took an order; `id` is "" where its (unpublished) answer names none."""
+
+    id: str = ""
+
+
+def parse_json(content: bytes) -> Any:
+    """Return the JSON in `content`, numbers with a fraction as Decimal.
+
+    Raises EngineAnswerUnreadable, also for NaN, Infinity, and nesting without end.
+    """
+    try:
+        return json.loads(content, parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise EngineAnswerUnreadable("the answer is not JSON") from None
+
+
+def read_user(data: Any) -> User:
+    """Read a member; raises EngineAnswerUnreadable without an id."""
+    user = _object(data, "user")
+    profile = user.get("profile")
+    profile = profile if isinstance(profile, dict) else {}
+    restricted = user.get("isRestricted")
+    if restricted is not None and not isinstance(restricted, bool):
+        raise EngineAnswerUnreadable("isRestricted of the user is neither true nor false")
+    return User(
+        id=_id(user, "user"),
+        account_number=_account_number(user.get("accountNumber")),
+        auth_identifier=_text(user.get("authIdentifier")),
+        external_identifier=_text(user.get("externalIdentifier")),
+        given_name=_person_name(profile.get("givenName")),
+        family_name=_person_name(profile.get("familyName")),
+        is_restricted=bool(restricted),
+    )
+
+
+def read_wallet(data: Any) -> Wallet:
+    """Read a wallet (I): balance from `points`, `pointsBalance` or `balance`.
+
+    Two of them that disagree are no balance; a bool, a text or a fraction of a type is none either.
+    """
+    wallet = _object(data, "wallet")
+    balances = {
+        number
+        for name in ("points", "pointsBalance", "balance")
+        if (number := read_number(wallet.get(name))) is not None
+    }
+    tier = wallet.get("tier")
+    if tier is None:
+        tier = wallet.get("currentTier")
+    return Wallet(
+        balance=balances.pop() if len(balances) == 1 else None,
+        tier_name=_text(tier) if isinstance(tier, str) else _tier_name(tier),
+    )
+
+
+def read_event(data: Any) -> Event:
+    """Read an event; raises EngineAnswerUnreadable without an id (`data.id` is (I))."""
+    event = _object(data, "event")
+    kind = event.get("type")
+    if isinstance(kind, dict):
+        kind = kind.get("name")
+    payload = event.get("payload")
+    return Event(
+        id=_id(event, "event"),
+        type=_text(kind),
+        subject=_subject(event.get("subject")),
+        occurred_at=read_time(event.get("occurredAt")),
+        reported_at=read_time(event.get("reportedAt")),
+        reacted_at=read_time(event.get("reactedAt")),
+        payload=payload if isinstance(payload, dict) else {},
+    )
+
+
+def read_reactions(data: Any) -> Reactions:
+    """Read the reactions of an event, or of a rehearsal (I).
+
+    A list, or an object with the list under `reactions` and perhaps its sum under `points`.
+    """
+    total = None
+    if isinstance(data, dict):
+        total = read_number(data.get("points"))
+        data = data.get("reactions", [] if total is not None else None)
+    entries = [_object(entry, "reaction") for entry in _list(data, "reactions")]
+    moved = [
+        number for entry in entries if (number := read_number(entry.get("points"))) is not None
+    ]
+    if total is None and moved:
+        total = sum(moved, Decimal(0))
+    elif total is not None and moved and total != sum(moved, Decimal(0)):
+        total = None
+    return Reactions(points=total, count=len(entries))
+
+
+def read_event_type(data: Any) -> EventType:
+    """Read an event type; raises EngineAnswerUnreadable without a name."""
+    kind = _object(data, "event type")
+    name = _text(kind.get("name"))
+    if not name:
+        raise EngineAnswerUnreadable("an event type has no name")
+    schema = kind.get("schema")
+    private, active = kind.get("isPrivate"), kind.get("isActive")
+    return EventType(
+        name=name,
+        id=_text(kind.get("id")),
+        is_private=private if isinstance(private, bool) else None,
+        is_active=active if isinstance(active, bool) else None,
+        schema=schema if isinstance(schema, dict) else None,
+    )
+
+
+def read_tier(data: Any) -> Tier:
+    """Read a tier; raises EngineAnswerUnreadable without an id."""
+    tier = _object(data, "tier")
+    priority = tier.get("priority")
+    return Tier(
+        id=_id(tier, "tier"),
+        name=_tier_name(tier),
+        points_requirement=read_number(tier.get("pointsRequirement")),
+        priority=priority if type(priority) is int else None,
+    )
+
+
+def read_setting(data: Any) -> str:
+    """Read a setting's value, a text (C-SPEC); EngineAnswerUnreadable where there is none."""
+    value = data.get("value") if isinstance(data, dict) else data
+    if not isinstance(value, str):
+        raise EngineAnswerUnreadable("the setting has no text as its value")
+    return value
+
+
+def read_order_receipt(data: Any) -> OrderReceipt:
+    """Read the answer to an order (I): any successful answer will do, an id is a bonus."""
+    return OrderReceipt(id=_identifier(data.get("id")) if isinstance(data, dict) else "")
+
+
+def read_list(data: Any, read_one: Callable[[Any], _T], what: str) -> list[_T]:
+    """Read a list (C-SDK: `data` is an array), each entry with `read_one`."""
+    return [read_one(entry) for entry in _list(data, what)]
+
+
+def read_token(document: Any) -> tuple[str, float | None]:
+    """Read a token and its life in seconds, None where it isn't told (C-SDK `Auth0Payload`)."""
+    token = document.get("access_token") if isinstance(document, dict) else None
+    if not isinstance(token, str) or not 0 < len(token) <= 16384:
+        raise EngineAnswerUnreadable("the answer holds no access token")
+    if not all("!" <= char <= "~" for char in token):
+        raise EngineAnswerUnreadable("the access token can't be sent in a header")
+    life = read_number(document.get("expires_in"))
+    return token, float(life) if life is not None and life > 0 else None
+
+
+def read_failure(document: Any, secrets: Iterable[str] = ()) -> tuple[str, str]:
+    """Return (code, message) of an answer that is no success, "" for what it doesn't tell.
+
+    `message`: C-REACT; `error` and `error_description`: the token endpoint (RFC 6749); `code`: (I).
+    """
+    if not isinstance(document, dict):
+        return "", ""
+    secrets = tuple(secrets)
+    message = document.get("message")
+    if isinstance(message, list):
+        message = "; ".join(word for word in message[:20] if isinstance(word, str))
+    code = document.get("code")
+    if type(code) is int:
+        code = str(code)
+    return (
+        clean_text(code, secrets, 64) or clean_text(document.get("error"), secrets, 64),
+        clean_text(message, secrets) or clean_text(document.get("error_description"), secrets),
+    )
+
+
+def read_number(value: Any) -> Decimal | None:
+    """Return a JSON number as Decimal; None for anything else: text, bool, absurdly large."""
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        return None
+    number = Decimal(value)
+    return number if number.is_finite() and abs(number.adjusted()) <= _MOST_DIGITS else None
+
+
+def read_time(value: Any) -> datetime | None:
+    """Return a time as aware datetime in UTC, None where it can't be read.
+
+    C-SPEC's pattern leaves "Z" optional: without a zone it is taken for UTC (I).
+    """
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        return None
+    base, fraction, _z, sign, hours, minutes = match.groups()
+    try:
+        time = datetime.fromisoformat(base).replace(
+            microsecond=int((fraction or "0").ljust(6, "0")[:6]), tzinfo=timezone.utc
+        )
+        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        return time + offset if sign == "-" else time - offset
+    except (ValueError, OverflowError):
+        return None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _object(data: Any, what: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise EngineAnswerUnreadable(f"the {what} is not an object")
+    return data
+
+
+def _list(data: Any, what: str) -> list[Any]:
+    if not isinstance(data, list):
+        raise EngineAnswerUnreadable(f"the {what} are not a list")
+    return data
+
+
+def _id(record: Mapping[str, Any], what: str) -> str:
+    value = _identifier(record.get("id"))
+    if not value:
+        raise EngineAnswerUnreadable(f"the {what} has no id")
+    return value
+
+
+def _identifier(value: Any) -> str:
+    # A numeric id of events is hinted at (C-SPEC `HandleEventReactionCommand.eventId`).
+    if type(value) is int:
+        return str(value)
+    return _text(value)
+
+
+def _subject(value: Any) -> str:
+    # What is sent is a text; what comes back may be the whole user (I).
+    return _identifier(value.get("id") if isinstance(value, dict) else value)
+
+
+def _account_number(value: Any) -> str:
+    # Seven digits (D-USER): as a number it would have lost its leading zeros (I).
+    return f"{value:07d}" if type(value) is int and value >= 0 else _text(value)
+
+
+def _person_name(value: Any) -> str:
+    name = clean_text(value, limit=64)
+    return "" if name in _NAME_PLACEHOLDERS else name
+
+
+def _tier_name(tier: Any) -> str:
+    if not isinstance(tier, dict):
+        return ""
+    details = tier.get("details")
+    details = details if isinstance(details, dict) else {}
+    return _text(tier.get("name")) or _text(details.get("name"))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""

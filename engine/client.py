@@ -1,0 +1,461 @@
+"""The Loyalty Engine's endpoints, in its own words."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from . import answers
+from .answers import Event, EventType, OrderReceipt, Reactions, Tier, User, Wallet
+from .credentials import AdminToken
+from .errors import (
+    EngineAuthFailed,
+    EngineError,
+    EngineLookupIncomplete,
+    EngineUnreachable,
+)
+from .settings import EngineSettings
+from .transport import Answer, Deadline, Observer, Request, Transport, judge_envelope
+
+_T = TypeVar("_T")
+
+#: Most entries that a list gives at once (C-SPEC `ListQueryParams`).
+MAX_LIMIT = 1000
+#: Events read at once in a search: their payloads, whole baskets, must fit into one answer.
+SEARCH_PAGE = 200
+#: Wallets read at once beside their users, over all threads that share a client.
+MEMBER_THREADS = 8
+#: Disorder in a list of events that is still called newest first.
+ORDER_TOLERANCE = timedelta(minutes=1)
+
+_LONGEST_IDENTIFIER = 512  # C-SPEC, of the auth identifier
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_SETTING_NAME = re.compile(r"[a-zA-Z./]{2,64}")  # C-SPEC
+
+
+class LoyaltyEngineClient:
+    """Speaks to one tenant of the engine; one for many threads.
+
+    Every method takes `deadline`, the seconds for the whole call with everything that it needs (a
+    token, a second page), and raises a subclass of `EngineError`; ValueError means that an argument
+    can't be asked for at all, and nothing was. What changes something is sent once; a read is
+    repeated once where the connection failed and time is left. Every request carries the API key
+    (D-AUTH) and, but for events with a secret of their own, the admin token (D-ADMIN).
+
+    `observe(endpoint, outcome, milliseconds)` is called after every request, in the thread that
+    made it; outcome is "ok" or the name of the error's class. Make a client after a fork.
+    """
+
+    def __init__(self, settings: EngineSettings, observe: Observer | None = None) -> None:
+        self.settings = settings
+        self._transport = Transport(settings.ca_file, observe)
+        self._token = AdminToken(settings, self._transport)
+        self._lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> LoyaltyEngineClient:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection. Calls that still run end as they would; later ones still work."""
+        with self._lock:
+            threads, self._threads = self._threads, None
+        if threads:
+            threads.shutdown(wait=False)
+        self._transport.close()
+
+    # Members
+
+    def get_user(self, identifier: str, *, deadline: float | None = None) -> User:
+        """Return the member with this engine id or account number (D-TX).
+
+        Whether an auth identifier is found too is not published. `EngineRejected` with status 404:
+        there is none (I). ValueError for what can't stand in a path: empty, longer than 512, "." or
+        "..", control characters. Default deadline: `settings.deadline`.
+        """
+        return self._get_user(identifier, self._waited_for(deadline))
+
+    def get_wallet(self, user_id: str, *, deadline: float | None = None) -> Wallet:
+        """Return what the member with this engine id has, points and tier (C-SPEC, S).
+
+        A balance that the answer doesn't tell beyond doubt is None. Default deadline:
+        `settings.deadline`.
+        """
+        return self._get_wallet(user_id, self._waited_for(deadline))
+
+    def get_member(self, identifier: str, *, deadline: float | None = None) -> tuple[User, Wallet]:
+        """Return member and wallet, in the time of one round trip where that can be.
+
+        Both are asked for at once where `identifier` is an engine id (a UUID, D-USER); an account
+        number needs the user's answer first, because the wallet's path takes the id (C-SPEC).
+        Raises what `get_user` raises; where only the wallet fails, its balance is None and
+        `wallet.error` says why. Default deadline: `settings.deadline`.
+        """
+        ends = self._waited_for(deadline)
+        if not _UUID.fullmatch(identifier):
+            user = self._get_user(identifier, ends)
+            return user, self._try_wallet(user.id, ends)
+        wallet = self._start(self._try_wallet, identifier, ends)
+        user = self._get_user(identifier, ends)
+        try:
+            # The wallet's request keeps the deadline itself; its thread needs a moment to tell.
+            return user, wallet.result(timeout=ends.remaining() + 0.25)
+        except FutureTimeout:
+            wallet.cancel()
+            return user, Wallet(error=EngineUnreachable("no thread was free in time"))
+
+    def list_tiers(self, *, deadline: float | None = None) -> list[Tier]:
+        """Return the tenant's tiers (C-SPEC `GET /tiers`).
+
+        Default deadline: `settings.deadline`.
+        """
+        return self._read(
+            "/tiers",
+            read=lambda data: answers.read_list(data, answers.read_tier, "tiers"),
+            ends=self._waited_for(deadline),
+            query=self._locale(),
+        )
+
+    def get_setting(self, name: str, *, deadline: float | None = None) -> str:
+        """Return a setting of the tenant's, a text, such as `pointsCurrencyValue` (D-PTS, C-SPEC).
+
+        ValueError for a name that no setting can have. Default deadline: `settings.deadline`.
+        """
+        if not _SETTING_NAME.fullmatch(name):
+            raise ValueError("A setting's name has 2 to 64 letters, dots and slashes.")
+        return self._read(
+            "/settings/{name}", name, read=answers.read_setting, ends=self._waited_for(deadline)
+        )
+
+    # Events
+
+    def list_event_types(self, *, deadline: float | None = None) -> list[EventType]:
+        """Return the tenant's event types, at most 1000 (C-SPEC).
+
+        Default deadline: `settings.deadline`.
+        """
+        return self._read(
+            "/event_types",
+            read=lambda data: answers.read_list(data, answers.read_event_type, "event types"),
+            ends=self._waited_for(deadline),
+            query={"limit": str(MAX_LIMIT), "order": "ASC"},
+        )
+
+    def get_event_type(self, name: str, *, deadline: float | None = None) -> EventType:
+        """Return one event type with its schema (C-SPEC `GET /event_types/{identifier}`).
+
+        That its name is an identifier is (I). Default deadline: `settings.deadline`.
+        """
+        return self._read(
+            "/event_types/{name}",
+            name,
+            read=answers.read_event_type,
+            ends=self._waited_for(deadline),
+        )
+
+    def report_event(
+        self, body: bytes, *, reference: str = "", deadline: float | None = None
+    ) -> Event:
+        """Report an event: `POST /events`, sent once, never repeated (S, D-TUT1).
+
+        `body` is what `bodies.build_sale_event` returns; `reference` is our word for it in logs.
+        Goes with the event secret where there is one, else with the admin token. Points come some
+        seconds later (D-REACT). Default deadline: `settings.background_deadline`.
+        """
+        return self._write(
+            self.settings.rewards_url,
+            "/events",
+            body,
+            read=answers.read_event,
+            ends=self._in_background(deadline),
+            reference=reference,
+            event_secret=self.settings.event_secret,
+        )
+
+    def list_events(
+        self,
+        limit: int = 100,
+        skip: int = 0,
+        order: str = "DESC",
+        filter: Mapping[str, Any] | str | None = None,
+        *,
+        deadline: float | None = None,
+    ) -> list[Event]:
+        """Return reported events, 1 to 1000 after the first `skip` (C-SPEC `ListQueryParams`).
+
+        By what "ASC" and "DESC" order is not published. `filter` has no published syntax; an object
+        is sent as JSON (I). Default deadline: `settings.background_deadline`.
+        """
+        return self._list_events(limit, skip, order, filter, self._in_background(deadline))
+
+    def find_events(
+        self,
+        reference_path: str,
+        references: Collection[str],
+        event_type: str,
+        since: datetime,
+        max_pages: int = 20,
+        *,
+        deadline: float | None = None,
+    ) -> dict[str, Event]:
+        """Return the events of `event_type` that carry one of `references`, by reference.
+
+        `reference_path` leads to it in the payload, with dots ("transactionId", "order.id"; see
+        `bodies.fact_path`). Reads newest first, until all are found or events are older than
+        `since`. Because it isn't published whether a list goes by when events occurred or were
+        reported, older means by both: let `since` be the earlier of the two, less a margin for the
+        engine's clock.
+
+        A reference that is not in the result is not there: EngineLookupIncomplete is raised where
+        the search could not go back far enough. `deadline` is for all pages together, by default
+        `settings.background_deadline`.
+        """
+        ends = self._in_background(deadline)
+        keys, wanted = reference_path.split("."), set(references)
+        found: dict[str, Event] = {}
+        seen: set[str] = set()
+        for _page in range(max_pages if wanted else 0):
+            events = self._list_events(SEARCH_PAGE, len(seen), "DESC", None, ends)
+            # An empty page is the end; a short one may be the engine's own limit.
+            if not events:
+                return found
+            new = [event for event in events if event.id not in seen]
+            seen.update(event.id for event in new)
+            for event in new:
+                reference = _value_at(event.payload, keys)
+                if event.type == event_type and reference in wanted:
+                    found.setdefault(reference, event)
+            if found.keys() == wanted:
+                return found
+            if not new or not _newest_first(events):
+                raise EngineLookupIncomplete(
+                    "the events are not listed newest first, page by page",
+                    found=found,
+                    endpoint="GET /events",
+                )
+            if _older(events[-1], since):
+                return found
+        if not wanted:
+            return found
+        raise EngineLookupIncomplete(
+            f"{max_pages} pages of events do not reach back far enough",
+            found=found,
+            endpoint="GET /events",
+        )
+
+    def get_event(self, event_id: str, *, deadline: float | None = None) -> Event:
+        """Return a reported event (C-SPEC `GET /events/{id}`).
+
+        Default deadline: `settings.background_deadline`.
+        """
+        return self._read(
+            "/events/{id}", event_id, read=answers.read_event, ends=self._in_background(deadline)
+        )
+
+    def get_event_reactions(self, event_id: str, *, deadline: float | None = None) -> Reactions:
+        """Return what an event has set off by now (C-SPEC `GET /events/{id}/reactions`).
+
+        Default deadline: `settings.background_deadline`.
+        """
+        return self._read(
+            "/events/{id}/reactions",
+            event_id,
+            read=answers.read_reactions,
+            ends=self._in_background(deadline),
+        )
+
+    def test_reaction(self, body: bytes, *, deadline: float | None = None) -> Reactions:
+        """Return what an event would set off, without reporting it.
+
+        Its path has two published readings, hence a setting. That it has no effect is told by its
+        name alone (C-SPEC "checkPossibleReactors") (I): it is treated as a change, and sent once.
+        Default deadline: `settings.deadline`.
+        """
+        return self._write(
+            self.settings.rewards_url,
+            self.settings.test_reaction_path,
+            body,
+            read=answers.read_reactions,
+            ends=self._waited_for(deadline),
+        )
+
+    # Receipts
+
+    def report_order(
+        self, body: bytes, *, reference: str = "", deadline: float | None = None
+    ) -> OrderReceipt:
+        """Report an order to the Receipts service: `POST /orders`, sent once (S, D-TX).
+
+        `body` is what `bodies.build_order` returns. Raises EngineAuthFailed where the connection
+        has no address of the Receipts service. Default deadline: `settings.background_deadline`.
+        """
+        ends = self._in_background(deadline)
+        if not self.settings.receipts_url:
+            raise EngineAuthFailed(
+                "the connection has no address of the Receipts service", endpoint="POST /orders"
+            )
+        return self._write(
+            self.settings.receipts_url,
+            "/orders",
+            body,
+            read=answers.read_order_receipt,
+            ends=ends,
+            reference=reference,
+        )
+
+    # How the above is asked for
+
+    def _get_user(self, identifier: str, ends: Deadline) -> User:
+        return self._read("/users/{id}", identifier, read=answers.read_user, ends=ends)
+
+    def _get_wallet(self, user_id: str, ends: Deadline) -> Wallet:
+        return self._read(
+            "/users/{id}/wallet", user_id, read=answers.read_wallet, ends=ends, query=self._locale()
+        )
+
+    def _try_wallet(self, user_id: str, ends: Deadline) -> Wallet:
+        try:
+            return self._get_wallet(user_id, ends)
+        except EngineError as error:
+            return Wallet(error=error)
+
+    def _list_events(
+        self,
+        limit: int,
+        skip: int,
+        order: str,
+        filter: Mapping[str, Any] | str | None,
+        ends: Deadline,
+    ) -> list[Event]:
+        if not 1 <= limit <= MAX_LIMIT or skip < 0 or order not in ("ASC", "DESC"):
+            raise ValueError("A list takes a limit of 1 to 1000, a skip of 0 or more, ASC or DESC.")
+        query = {"limit": str(limit), "skip": str(skip), "order": order}
+        if filter:
+            query["filter"] = filter if isinstance(filter, str) else json.dumps(filter)
+        return self._read(
+            "/events",
+            read=lambda data: answers.read_list(data, answers.read_event, "events"),
+            ends=ends,
+            query=query,
+        )
+
+    def _read(
+        self,
+        path: str,
+        identifier: str = "",
+        *,
+        read: Callable[[Any], _T],
+        ends: Deadline,
+        query: Mapping[str, str] | None = None,
+    ) -> _T:
+        asked = re.sub(r"\{\w+\}", lambda _name: _segment(identifier), path)
+        request = Request(
+            endpoint=f"GET {path}",
+            url=self.settings.rewards_url + asked + (f"?{urlencode(query)}" if query else ""),
+            is_read=True,
+            # A short one is part of ordinary words, and tells nothing.
+            secrets=(identifier,) if len(identifier) > 3 else (),
+        )
+        return self._call(request, read, ends)
+
+    def _write(
+        self,
+        base: str,
+        path: str,
+        body: bytes,
+        *,
+        read: Callable[[Any], _T],
+        ends: Deadline,
+        reference: str = "",
+        event_secret: str = "",
+    ) -> _T:
+        request = Request(endpoint=f"POST {path}", url=base + path, body=body, reference=reference)
+        return self._call(request, read, ends, event_secret)
+
+    def _call(
+        self, request: Request, read: Callable[[Any], _T], ends: Deadline, event_secret: str = ""
+    ) -> _T:
+        def judge(answer: Answer, request: Request) -> _T:
+            return read(judge_envelope(answer, request))
+
+        def call(bearer: str) -> _T:
+            return self._transport.call(self._authorized(request, bearer), ends, judge)
+
+        if event_secret:
+            return call(event_secret)
+        token = self._token.get(ends)
+        try:
+            return call(token)
+        except EngineAuthFailed:
+            # Nothing happened, so that even a change may go again, once, with a fresh token.
+            renewed = self._token.renew(token, ends)
+            if renewed is None:
+                raise
+        return call(renewed)
+
+    def _authorized(self, request: Request, bearer: str) -> Request:
+        settings = self.settings
+        return replace(
+            request,
+            headers={"X-Api-Key": settings.api_key, "Authorization": f"Bearer {bearer}"},
+            secrets=(*request.secrets, bearer, settings.api_key, settings.client_secret),
+        )
+
+    def _start(self, function: Callable[..., _T], *args: Any) -> Future[_T]:
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(MEMBER_THREADS, "loyalty-engine")
+            return self._threads.submit(function, *args)
+
+    def _locale(self) -> dict[str, str]:
+        return {"locale": self.settings.locale} if self.settings.locale else {}
+
+    def _waited_for(self, deadline: float | None) -> Deadline:
+        return Deadline(self.settings.deadline if deadline is None else deadline)
+
+    def _in_background(self, deadline: float | None) -> Deadline:
+        return Deadline(self.settings.background_deadline if deadline is None else deadline)
+
+
+def _segment(identifier: str) -> str:
+    """Return an identifier as one segment of a path; ValueError for what can't be one."""
+    if not 0 < len(identifier) <= _LONGEST_IDENTIFIER or identifier in (".", ".."):
+        raise ValueError("That can't be an identifier: it is empty, too long, or only dots.")
+    if not identifier.isprintable():
+        raise ValueError("That can't be an identifier: it has a control character.")
+    return quote(identifier, safe="")
+
+
+def _value_at(payload: Any, keys: list[str]) -> str:
+    for key in keys:
+        payload = payload.get(key) if isinstance(payload, dict) else None
+    return str(payload) if isinstance(payload, (str, int)) else ""
+
+
+def _newest_first(events: list[Event]) -> bool:
+    def falls(times: list[datetime | None]) -> bool:
+        known = [time for time in times if time is not None]
+        return all(
+            later <= earlier + ORDER_TOLERANCE
+            for earlier, later in zip(known, known[1:], strict=False)
+        )
+
+    return falls([event.reported_at for event in events]) or falls(
+        [event.occurred_at for event in events]
+    )
+
+
+def _older(event: Event, since: datetime) -> bool:
+    times = [time for time in (event.reported_at, event.occurred_at) if time is not None]
+    return bool(times) and max(times) < since

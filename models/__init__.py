@@ -1,0 +1,12 @@
+from . import (
+    barcode_rule,
+    loyalty_engine,
+    loyalty_engine_health,
+    loyalty_engine_lookup,
+    loyalty_engine_report,
+    loyalty_engine_sender,
+    pos_config,
+    pos_order,
+    res_config_settings,
+    res_partner,
+)

@@ -1,0 +1,618 @@
+import json
+import logging
+import re
+import threading
+from datetime import datetime, timezone
+from decimal import Decimal, InvalidOperation
+
+from markupsafe import Markup
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, ValidationError
+
+from ..engine import (
+    DEFAULT_EVENT_TEMPLATE,
+    DEFAULT_ORDER_TEMPLATE,
+    ENVIRONMENTS,
+    EVENT_TYPE_PATTERN,
+    EngineAnswerUnreadable,
+    EngineAuthFailed,
+    EngineError,
+    EngineOutcomeUnknown,
+    EngineRejected,
+    EngineSettings,
+    EngineUnreachable,
+    LoyaltyEngineClient,
+    SaleFacts,
+    SaleLine,
+    SalePayment,
+    TemplateError,
+    build_order,
+    build_sale_event,
+    check_address,
+    check_event_template,
+    check_order_template,
+    fact_path,
+)
+
+_logger = logging.getLogger(__name__)
+
+SECRETS = ("api_key", "client_id", "client_secret", "event_secret")
+ADDRESSES = ("rewards_url", "receipts_url", "token_url")
+
+# One client per connection and process: it holds the kept-alive connections and the admin token.
+# Only touched under the lock, and never larger than the number of connections.
+_clients: dict[tuple[str, int], LoyaltyEngineClient] = {}
+_clients_lock = threading.Lock()
+
+# What the test of a connection reports to the engine's rehearsal: nobody's sale.
+SAMPLE_SALE = SaleFacts(
+    transaction_id="00000000-0000-4000-8000-000000000000",
+    receipt_number="000-000-000",
+    store_id="1",
+    till_id="pos-1",
+    cashier_id="user-1",
+    currency="EUR",
+    currency_decimals=2,
+    total=Decimal("12.34"),
+    total_without_tax=Decimal("10.37"),
+    tax=Decimal("1.97"),
+    discount=Decimal("0.00"),
+    occurred_at=datetime(2026, 1, 2, 10, 11, 12, tzinfo=timezone.utc),
+    lines=(
+        SaleLine(
+            sku="SAMPLE",
+            quantity=Decimal(2),
+            unit_price=Decimal("6.17"),
+            amount=Decimal("12.34"),
+            amount_without_tax=Decimal("10.37"),
+            discount=Decimal("0.00"),
+            category="Sample",
+        ),
+    ),
+    payments=(SalePayment(kind="cash", amount=Decimal("12.34")),),
+)
+
+
+class LoyaltyEngine(models.Model):
+    """A connection to one tenant of the Loyalty Engine.
+
+    Holds what must never reach a browser: no till loads this model, the secrets are readable by
+    system administrators only and leave through no export. What a till may know of a connection
+    is what :meth:`_till_data` names.
+    """
+
+    _name = "loyalty.engine"
+    _description = "Loyalty Engine Connection"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _check_company_auto = True
+
+    name = fields.Char(required=True)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company", required=True, index=True, default=lambda self: self.env.company
+    )
+    responsible_id = fields.Many2one(
+        "res.users",
+        string="Person to Tell",
+        required=True,
+        default=lambda self: self.env.user,
+        help="Gets an activity when sales can't be reported or the credentials are refused.",
+    )
+
+    environment = fields.Selection(
+        [
+            ("eu", "Europe, production"),
+            ("eu_staging", "Europe, staging"),
+            ("us", "United States, production"),
+            ("us_staging", "United States, staging"),
+            ("gcc", "Gulf states (ask for the addresses)"),
+            ("custom", "Own addresses"),
+        ],
+        required=True,
+        default="eu_staging",
+    )
+    rewards_url = fields.Char(
+        string="Rewards Address",
+        compute="_compute_addresses",
+        store=True,
+        readonly=False,
+        required=True,
+        precompute=True,
+    )
+    receipts_url = fields.Char(
+        string="Receipts Address",
+        compute="_compute_addresses",
+        store=True,
+        readonly=False,
+        precompute=True,
+        help="Only where White Label Loyalty has set up the Receipts service for the tenant.",
+    )
+    token_url = fields.Char(
+        string="Token Address",
+        compute="_compute_addresses",
+        store=True,
+        readonly=False,
+        precompute=True,
+    )
+    api_key = fields.Char(string="API Key", groups="base.group_system", copy=False)
+    client_id = fields.Char(string="Client ID", groups="base.group_system", copy=False)
+    client_secret = fields.Char(groups="base.group_system", copy=False)
+    audience = fields.Char(
+        default="wlloyalty.net",
+        help="The audience that admin tokens are asked for. White Label Loyalty tells it with the "
+        "credentials; wlloyalty.net stands for every environment.",
+    )
+    event_secret = fields.Char(
+        groups="base.group_system",
+        copy=False,
+        help="The secret of the private event type for sales. Without it sales are reported with "
+        "the admin token.",
+    )
+    database_uuid = fields.Char(
+        string="Database",
+        copy=False,
+        readonly=True,
+        default=lambda self: self._current_database_uuid(),
+        help="The database that may report. A copy of it sends nothing until someone says so.",
+    )
+    is_other_database = fields.Boolean(compute="_compute_is_other_database")
+
+    reporting = fields.Selection(
+        [
+            ("event", "As a custom event"),
+            ("order", "As an order of the Receipts service"),
+            ("off", "Not at all"),
+        ],
+        string="Report Sales",
+        required=True,
+        default="event",
+        help="White Label Loyalty tells each tenant which way to use. Never both: points would be "
+        "given twice.",
+    )
+    sale_event_type = fields.Char(string="Event Type of a Sale", default="POS_SALE")
+    amount_unit = fields.Selection(
+        [("decimal", "Decimal (12.34)"), ("minor", "Smallest unit (1234)")],
+        string="Amounts",
+        required=True,
+        default="decimal",
+    )
+    event_template = fields.Text(
+        string="Payload of a Sale",
+        default=lambda self: json.dumps(DEFAULT_EVENT_TEMPLATE, indent=2),
+        help="What the tenant calls things: keys are free, a value such as $total stands for a "
+        "fact of the sale, everything else is sent as it is.",
+    )
+    order_template = fields.Text(
+        string="Order of a Sale",
+        default=lambda self: json.dumps(DEFAULT_ORDER_TEMPLATE, indent=2),
+        help="The fields of the Receipts service are not published: agree them with White Label "
+        "Loyalty.",
+    )
+    sku_source = fields.Selection(
+        [("default_code", "Internal reference"), ("barcode", "Barcode")],
+        string="SKU",
+        required=True,
+        default="default_code",
+    )
+
+    member_code_prefix = fields.Char(
+        string="Prefix of Member Codes",
+        help="Text before the identifier in a member's code, where there is one. Codes are "
+        "understood with it and without it.",
+    )
+    points_value_source = fields.Selection(
+        [
+            ("setting", "A setting of the engine"),
+            ("fixed", "Fixed here"),
+            ("none", "Not shown"),
+        ],
+        string="Value of a Point",
+        required=True,
+        default="setting",
+    )
+    points_value_setting = fields.Char(string="Name of the Setting", default="pointsCurrencyValue")
+    points_value = fields.Float(
+        string="One Point Is Worth",
+        digits=(16, 8),
+        help="In the company's currency. 0 = unknown, nothing is shown.",
+    )
+    estimated_points_per_unit = fields.Float(
+        string="Estimated Points per Currency Unit",
+        digits=(16, 4),
+        help="Used for the estimate on the receipt while the engine has not answered; the engine's "
+        "reactors decide what is really given. 0 = no estimate.",
+    )
+    locale = fields.Char(help="Language of tier names, such as en. Empty: the tenant's default.")
+    test_reaction_path = fields.Selection(
+        [
+            ("/events/test_reaction", "/events/test_reaction (API description)"),
+            ("/commands/test_reaction", "/commands/test_reaction (integration guide)"),
+        ],
+        string="Test Address",
+        required=True,
+        default="/events/test_reaction",
+    )
+
+    till_deadline = fields.Float(
+        string="Cashier Waits at Most", default=5.0, help="Seconds for one answer of the engine."
+    )
+    background_deadline = fields.Float(
+        string="Background Waits at Most", default=10.0, help="Seconds for one answer."
+    )
+    late_after = fields.Integer(
+        string="A Request Can Arrive Late For",
+        default=900,
+        help="Seconds after which a request that got no answer counts as never arrived. Only then "
+        "is a report sent again.",
+    )
+
+    checked_at = fields.Datetime(string="Last Test", readonly=True, copy=False)
+    check_result = fields.Html(readonly=True, copy=False, sanitize=True)
+    config_ids = fields.One2many("pos.config", "loyalty_engine_id", string="Points of Sale")
+    trouble_count = fields.Integer(compute="_compute_report_counts")
+    waiting_count = fields.Integer(compute="_compute_report_counts")
+
+    _deadlines = models.Constraint(
+        "CHECK (till_deadline BETWEEN 1 AND 15 AND background_deadline BETWEEN 1 AND 60)",
+        "A cashier can wait 1 to 15 seconds, the background 1 to 60.",
+    )
+    _late_after = models.Constraint(
+        "CHECK (late_after BETWEEN 5 AND 86400)",
+        "A request can be late for 5 seconds to one day.",
+    )
+
+    @api.depends("environment")
+    def _compute_addresses(self):
+        for engine in self:
+            known = ENVIRONMENTS.get(engine.environment)
+            for name in ADDRESSES:
+                engine[name] = getattr(known, name) or False if known else engine[name]
+
+    @api.depends("database_uuid")
+    def _compute_is_other_database(self):
+        current = self._current_database_uuid()
+        for engine in self:
+            engine.is_other_database = engine.database_uuid != current
+
+    def _compute_report_counts(self):
+        counts = {
+            (engine.id, state): count
+            for engine, state, count in self.env["loyalty.engine.report"]
+            .sudo()
+            ._read_group([("engine_id", "in", self.ids)], ["engine_id", "state"], ["__count"])
+        }
+        for engine in self:
+            engine.trouble_count = sum(
+                counts.get((engine.id, state), 0) for state in ("dead", "not_built")
+            )
+            engine.waiting_count = sum(
+                counts.get((engine.id, state), 0) for state in ("waiting", "sending", "unknown")
+            )
+
+    @api.constrains(*ADDRESSES)
+    def _check_addresses(self):
+        for engine in self:
+            for name in ADDRESSES:
+                try:
+                    if engine[name]:
+                        check_address(engine[name])
+                except ValueError as error:
+                    raise ValidationError(
+                        self.env._(
+                            "%(field)s: %(problem)s",
+                            field=engine._fields[name].string,
+                            problem=error,
+                        )
+                    ) from error
+
+    @api.constrains("reporting", "receipts_url", "sale_event_type")
+    def _check_reporting(self):
+        for engine in self:
+            if engine.reporting == "order" and not engine.receipts_url:
+                raise ValidationError(
+                    self.env._("To report orders, the address of the Receipts service is needed.")
+                )
+            if engine.reporting == "event" and not (
+                2 <= len(engine.sale_event_type or "") <= 64
+                and re.fullmatch(EVENT_TYPE_PATTERN, engine.sale_event_type)
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "An event type has 2 to 64 characters: capital letters, in words joined by "
+                        "one underscore each, such as POS_SALE."
+                    )
+                )
+
+    @api.constrains("event_template", "order_template")
+    def _check_templates(self):
+        checks = {"event_template": check_event_template, "order_template": check_order_template}
+        for engine in self:
+            for name, check in checks.items():
+                try:
+                    check(engine._template(name))
+                except TemplateError as error:
+                    raise ValidationError(
+                        self.env._(
+                            "%(field)s: %(problem)s",
+                            field=engine._fields[name].string,
+                            problem=error,
+                        )
+                    ) from error
+            if not fact_path(engine._template("event_template")):
+                raise ValidationError(
+                    self.env._(
+                        "The payload of a sale must carry $transaction_id: by it a report is found "
+                        "again when the engine's answer was lost."
+                    )
+                )
+
+    @api.constrains("company_id")
+    def _check_company_of_configs(self):
+        for engine in self:
+            if engine.config_ids.company_id - engine.company_id:
+                raise ValidationError(
+                    self.env._("Points of sale of another company use this connection.")
+                )
+
+    def _template(self, name):
+        """The template as a JSON document.
+
+        :raises TemplateError: when the text is not JSON
+        """
+        try:
+            return json.loads(self[name] or "{}")
+        except ValueError as error:
+            raise TemplateError(self.env._("this is not JSON (%s)", error)) from error
+
+    def _export_rows(self, fields, *, _is_toplevel_call=True):
+        """Secrets leave through no export, whoever asks, and from whichever model.
+
+        :raises AccessError: when a secret is among the columns
+        """
+        if any(path and path[0] in SECRETS for path in fields):
+            raise AccessError(self.env._("Secrets of a Loyalty Engine connection can't be exported."))
+        return super()._export_rows(fields, _is_toplevel_call=_is_toplevel_call)
+
+    @api.model
+    def _current_database_uuid(self):
+        return self.env["ir.config_parameter"].sudo().get_param("database.uuid")
+
+    def action_use_this_database(self):
+        """Say that from now on this database reports, and not the one it was copied from."""
+        self.check_access("write")
+        self.database_uuid = self._current_database_uuid()
+        self.env["loyalty.engine.report"]._wake_sender()
+
+    def action_retry_failed(self):
+        """Send all failed reports of this connection again."""
+        self.env["loyalty.engine.report"].search(
+            [("engine_id", "in", self.ids), ("state", "in", ("dead", "not_built"))]
+        ).action_retry()
+
+    # === What the till may know ===
+
+    def _till_data(self):
+        """What a till may know of this connection; False where there is none."""
+        if not self:
+            return False
+        self.ensure_one()
+        return {
+            "id": self.id,
+            "name": self.name,
+            "points_value": self._known_points_value(),
+            "estimated_points_per_unit": self.estimated_points_per_unit,
+            "time_limit": self.till_deadline,
+        }
+
+    def _known_points_value(self):
+        """Value of one point in the company's currency; None = unknown."""
+        return self.points_value if self.points_value_source != "none" and self.points_value else None
+
+    # === Talking to the engine ===
+
+    def _client(self):
+        """The client of this connection in this process, with its settings as they are now.
+
+        :raises EngineAuthFailed: when something is missing without which nothing can be asked
+        """
+        self.ensure_one()
+        engine = self.sudo()
+        try:
+            settings = EngineSettings(
+                rewards_url=engine.rewards_url,
+                receipts_url=engine.receipts_url or "",
+                token_url=engine.token_url or "",
+                api_key=engine.api_key or "",
+                client_id=engine.client_id or "",
+                client_secret=engine.client_secret or "",
+                audience=engine.audience or "",
+                event_secret=engine.event_secret or "",
+                deadline=engine.till_deadline,
+                background_deadline=engine.background_deadline,
+                test_reaction_path=engine.test_reaction_path,
+                locale=engine.locale or "",
+            )
+        except ValueError as error:
+            raise EngineAuthFailed(str(error)) from error
+        key = (self.env.cr.dbname, self.id)
+        with _clients_lock:
+            client = _clients.get(key)
+            if client is None or client.settings != settings:
+                client = _clients[key] = LoyaltyEngineClient(settings)
+        return client
+
+    def _health(self):
+        return self.env["loyalty.engine.health"].sudo().search([("engine_id", "=", self.id)])
+
+    def _readings(self, code):
+        """The ways to read a scanned code: as it is, and without the tenant's prefix."""
+        prefix = self.member_code_prefix
+        if prefix and code.startswith(prefix) and code != prefix:
+            return [code, code[len(prefix) :]]
+        return [code]
+
+    def _alert(self, summary):
+        """Tell the responsible person, in one activity however often it happens."""
+        warning = self.env.ref("mail.mail_activity_data_warning")
+        for engine in self.sudo():
+            opened = engine.activity_ids.filtered(
+                lambda activity: activity.activity_type_id == warning and activity.automated
+            )
+            if opened:
+                opened[0].summary = summary
+            else:
+                engine.with_context(mail_activity_quick_update=True).activity_schedule(
+                    "mail.mail_activity_data_warning",
+                    summary=summary,
+                    user_id=engine.responsible_id.id,
+                )
+
+    # === The test ===
+
+    def action_check(self):
+        """Try the connection step by step and say in words what works and what doesn't."""
+        self.check_access("write")
+        for engine in self:
+            steps = engine._check_steps()
+            engine.check_result = Markup("<ul class='list-unstyled mb-0'>%s</ul>") % Markup("").join(
+                Markup("<li><span class='%s fw-bold'>%s</span> %s</li>")
+                % (
+                    ("text-success", "✓", text)
+                    if works
+                    else ("text-danger", "✗", text)
+                    if works is False
+                    else ("text-muted", "·", text)
+                )
+                for works, text in steps
+            )
+            engine.checked_at = fields.Datetime.now()
+
+    def _check_steps(self):
+        """:return: list of (works: True | False | None = could not be tried, text)"""
+        _ = self.env._
+        steps = []
+
+        def attempt(what, call):
+            try:
+                answer = call()
+            except EngineError as error:
+                steps.append((False, f"{what}: {self._in_words(error)}"))
+                return None
+            steps.append((True, what))
+            return answer
+
+        if self.is_other_database:
+            steps.append((False, _("This is a copy of the database: it sends nothing.")))
+        client = attempt(_("The connection is filled in"), self._client)
+        if client is None:
+            return steps
+        attempt(_("The API key and the credentials are accepted"), client.list_event_types)
+        if steps[-1][0] is False:
+            return steps
+        if self.reporting == "event":
+            event_type = attempt(
+                _("The event type %s exists", self.sale_event_type),
+                lambda: client.get_event_type(self.sale_event_type),
+            )
+            if event_type and event_type.is_active is False:
+                steps.append((False, _("The event type %s is switched off", self.sale_event_type)))
+            attempt(
+                _("The engine accepts the payload of a sale"),
+                lambda: client.test_reaction(self._sale_body(SAMPLE_SALE, None)),
+            )
+        elif self.reporting == "order":
+            steps.append((None, _("Orders can't be tried without placing one")))
+        else:
+            steps.append((None, _("Sales are not reported")))
+        if self.points_value_source == "setting":
+            value = attempt(
+                _("The value of a point is in the setting %s", self.points_value_setting),
+                lambda: client.get_setting(self.points_value_setting),
+            )
+            if value is not None and not self._set_points_value(value):
+                steps.append((False, _("The value of a point is not a number: %s", value[:40])))
+        if not self.config_ids:
+            steps.append((None, _("No point of sale uses this connection yet")))
+        return steps
+
+    def _in_words(self, error):
+        """What an error of the engine means, for a manager; never a secret or a header."""
+        _ = self.env._
+        if isinstance(error, EngineUnreachable):
+            return _("the engine can't be reached")
+        if isinstance(error, EngineAuthFailed):
+            return _("the engine refuses the API key or the credentials (%s)", error.reason)
+        if isinstance(error, EngineRejected):
+            return _("the engine refuses: %s", error)
+        if isinstance(error, EngineAnswerUnreadable):
+            return _("the engine's answer can't be read")
+        if isinstance(error, EngineOutcomeUnknown):
+            return _("the engine does not answer in time")
+        return str(error)
+
+    def _set_points_value(self, text):
+        """Keep the engine's value of a point; False where it is not a positive number."""
+        try:
+            value = Decimal(text.strip())
+        except InvalidOperation:
+            return False
+        if not value.is_finite() or value <= 0:
+            return False
+        if float(value) != self.points_value:
+            self.sudo().points_value = float(value)
+        return True
+
+    @api.model
+    def _cron_refresh_points_values(self):
+        """Follow the engine's value of a point, so that tills start with today's."""
+        for engine in self.search([("points_value_source", "=", "setting")]):
+            try:
+                value = engine._client().get_setting(
+                    engine.points_value_setting, deadline=engine.background_deadline
+                )
+            except EngineError as error:
+                _logger.info("loyalty engine %s: value of a point not read: %s", engine.id, error)
+                continue
+            if not engine._set_points_value(value):
+                _logger.warning("loyalty engine %s: value of a point is no number", engine.id)
+            self.env["ir.cron"]._commit_progress(1)
+
+    # === Bodies ===
+
+    def _sale_body(self, sale, member_ref, member_auth_identifier=None):
+        """The bytes that report ``sale``.
+
+        :param sale: SaleFacts
+        :param member_ref: the engine's id of the member; None for other customers
+        :raises ValueError: when the template or the facts don't make a valid body
+        """
+        if self.reporting == "order":
+            return build_order(
+                sale, self._template("order_template"), member_auth_identifier, self.amount_unit
+            )
+        return build_sale_event(
+            sale,
+            self._template("event_template"),
+            self.sale_event_type,
+            subject=member_ref,
+            executor=sale.till_id,
+            amount_unit=self.amount_unit,
+        )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        return super().create([self._strip_addresses(vals) for vals in vals_list])
+
+    def write(self, vals):
+        vals = self._strip_addresses(vals)
+        if any(name in vals for name in SECRETS):
+            vals.setdefault("database_uuid", self._current_database_uuid())
+        return super().write(vals)
+
+    @api.model
+    def _strip_addresses(self, vals):
+        return {
+            name: value.strip().rstrip("/") if name in ADDRESSES and value else value
+            for name, value in vals.items()
+        }

@@ -1,0 +1,270 @@
+import logging
+from datetime import timedelta
+
+from psycopg2.extras import Json
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+_logger = logging.getLogger(__name__)
+
+# How far back, and how many at once, the safety net looks for paid orders without a row.
+SAFETY_NET_DAYS = 60
+SAFETY_NET_BATCH = 500
+
+
+class LoyaltyEngineReport(models.Model):
+    """The outbox: one row for everything that the engine must be told.
+
+    A sale's facts are frozen in the order's own transaction. One job per database builds the bytes,
+    stores them, and sends them; from then on the same bytes go. States:
+
+    waiting → sending → sent, or dead (refused), or unknown (looked up, and sent again only when a
+    request can no longer arrive late). A row whose facts could not be frozen is not_built, until
+    the safety net makes it good.
+    """
+
+    _name = "loyalty.engine.report"
+    _description = "Report to the Loyalty Engine"
+    _order = "id desc"
+    _rec_name = "reference"
+
+    engine_id = fields.Many2one(
+        "loyalty.engine", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
+    kind = fields.Selection([("sale", "Sale")], required=True, readonly=True)
+    order_uuid = fields.Char(string="Order UUID", required=True, readonly=True, index=True)
+    pos_order_id = fields.Many2one(
+        "pos.order", string="Order", readonly=True, index=True, ondelete="set null"
+    )
+    config_id = fields.Many2one(
+        "pos.config", string="Point of Sale", readonly=True, index=True, ondelete="set null"
+    )
+    reference = fields.Char(string="Receipt Number", readonly=True)
+    occurred_at = fields.Datetime(string="Time of Sale", readonly=True)
+    member_ref = fields.Char(
+        string="Member", readonly=True, help="The member's id at the Loyalty Engine."
+    )
+    member_code = fields.Char(
+        string="Code Not Yet Verified",
+        readonly=True,
+        help="Scanned while the engine could not be asked; resolved before the report is sent.",
+    )
+    submitter = fields.Char(
+        readonly=True,
+        groups="base.group_no_one",
+        help="The member's auth identifier, where sales are reported as orders.",
+    )
+    state = fields.Selection(
+        [
+            ("not_built", "Not Built"),
+            ("waiting", "Waiting"),
+            ("sending", "Sending"),
+            ("unknown", "Outcome Unknown"),
+            ("sent", "Sent"),
+            ("dead", "Failed"),
+        ],
+        required=True,
+        readonly=True,
+    )
+    reason = fields.Char(readonly=True)
+    facts = fields.Json(readonly=True, groups="base.group_no_one")
+    body = fields.Text(readonly=True, help="The bytes that were sent, or will be sent again.")
+    earlier_bodies = fields.Text(
+        readonly=True, help="What was sent before and definitely refused, one per line."
+    )
+    answer = fields.Text(readonly=True, help="What the engine answered.")
+    event_ref = fields.Char(string="Event at the Engine", readonly=True)
+    points_earned = fields.Float(readonly=True, digits=(16, 4))
+    points_known = fields.Boolean(readonly=True)
+    sends = fields.Integer(string="Times Sent", readonly=True)
+    sent_at = fields.Datetime(string="Last Sent", readonly=True)
+    due_at = fields.Datetime(string="Next Step", readonly=True)
+    refused = fields.Boolean(
+        readonly=True, help="The engine said no, so that the body may be built anew."
+    )
+
+    _once = models.Constraint(
+        "unique(engine_id, kind, order_uuid)", "This is already in the outbox."
+    )
+    _due_idx = models.Index(
+        "(engine_id, state, due_at) WHERE state IN ('waiting', 'sending', 'unknown')"
+    )
+    _trouble_idx = models.Index("(config_id) WHERE state IN ('dead', 'not_built')")
+
+    # === Freezing: in the order's own transaction ===
+
+    @api.model
+    def _freeze(self, order):
+        """Write the facts of a paid order into the outbox; never raises, never waits.
+
+        A fault of ours leaves a row "not built" and tells a person; the sale is stored either way.
+        """
+        # Whatever is wrong with the order itself belongs to Odoo, and must not be caught below.
+        self.env.flush_all()
+        try:
+            with self.env.cr.savepoint():
+                if self._insert_facts(order):
+                    self._wake_sender()
+        except Exception:
+            _logger.exception("loyalty engine: report of order %s not built", order.uuid)
+            self._note_not_built(order)
+
+    @api.model
+    def _insert_facts(self, order):
+        """:return: whether a row was written (False: off, not a sale, or already there)"""
+        if order.config_id.loyalty_engine_id.reporting == "off":
+            return False
+        if not order._loyalty_engine_is_sale():
+            return False
+        return self._insert(
+            order, state="waiting", facts=Json(order._loyalty_engine_sale().to_json())
+        )
+
+    @api.model
+    def _insert(self, order, **values):
+        """Insert the row of ``order``, or leave the one that is there, in one statement."""
+        now = self.env.cr.now()
+        ref, code = order.loyalty_engine_member_ref, order.loyalty_engine_member_code
+        values = {
+            "engine_id": order.config_id.loyalty_engine_id.id,
+            "company_id": order.company_id.id,
+            "kind": "sale",
+            "order_uuid": order.uuid,
+            "pos_order_id": order.id,
+            "config_id": order.config_id.id,
+            "reference": order.pos_reference or order.name,
+            "occurred_at": order.date_order,
+            "member_ref": ref or None,
+            "member_code": None if ref else code or None,
+            "sends": 0,
+            "due_at": now,
+            "create_uid": self.env.uid,
+            "write_uid": self.env.uid,
+            "create_date": now,
+            "write_date": now,
+            **values,
+        }
+        self.env.cr.execute(
+            f"INSERT INTO loyalty_engine_report ({', '.join(values)})"
+            f" VALUES ({', '.join(['%s'] * len(values))}) ON CONFLICT DO NOTHING",
+            tuple(values.values()),
+        )
+        return self.env.cr.rowcount == 1
+
+    @api.model
+    def _note_not_built(self, order):
+        try:
+            with self.env.cr.savepoint():
+                self._insert(
+                    order,
+                    state="not_built",
+                    reason=self.env._("The sale could not be written down; the log says why."),
+                )
+                order.config_id.loyalty_engine_id._alert(
+                    self.env._("Sales that could not be prepared for the Loyalty Engine")
+                )
+        except Exception:
+            # The safety net finds paid orders that have no row at all.
+            _logger.exception("loyalty engine: order %s left to the safety net", order.uuid)
+
+    @api.model
+    def _cron_build_missing(self):
+        """The safety net: write the rows that paid orders lack, and build those that failed."""
+        self.env.cr.execute(
+            """
+            SELECT pos_order.id
+              FROM pos_order
+              JOIN pos_session session ON session.id = pos_order.session_id
+              JOIN pos_config config ON config.id = session.config_id
+              JOIN loyalty_engine engine ON engine.id = config.loyalty_engine_id
+              LEFT JOIN loyalty_engine_report report
+                     ON report.order_uuid = pos_order.uuid
+                    AND report.engine_id = engine.id
+                    AND report.kind = 'sale'
+             WHERE pos_order.state IN ('paid', 'done')
+               AND engine.reporting != 'off'
+               AND pos_order.create_date >= GREATEST(config.loyalty_engine_since, %(oldest)s)
+               AND (report.id IS NULL OR report.state = 'not_built')
+               AND pos_order.amount_total >= 0
+               AND pos_order.is_refund IS NOT TRUE
+             ORDER BY pos_order.id
+             LIMIT %(limit)s
+            """,
+            {
+                "oldest": self.env.cr.now() - timedelta(days=SAFETY_NET_DAYS),
+                "limit": SAFETY_NET_BATCH,
+            },
+        )
+        orders = self.env["pos.order"].browse(row[0] for row in self.env.cr.fetchall())
+        self.env["ir.cron"]._commit_progress(remaining=len(orders))
+        for order in orders:
+            try:
+                with self.env.cr.savepoint():
+                    self._build_missing(order)
+            except Exception:
+                _logger.exception("loyalty engine: report of order %s still not built", order.uuid)
+            if not self.env["ir.cron"]._commit_progress(1):
+                break
+        self._wake_sender()
+
+    @api.model
+    def _build_missing(self, order):
+        if self._insert_facts(order):
+            return
+        self.search([("order_uuid", "=", order.uuid), ("state", "=", "not_built")]).write(
+            {
+                "state": "waiting",
+                "reason": False,
+                "facts": order._loyalty_engine_sale().to_json(),
+                "due_at": fields.Datetime.now(),
+            }
+        )
+
+    @api.model
+    def _wake_sender(self, at=None):
+        self.env.ref("pos_loyalty_engine.ir_cron_send_reports")._trigger(at)
+
+    # === What a manager can do ===
+
+    def action_retry(self):
+        """Send again what failed. The body is built anew only after a definite refusal.
+
+        :raises AccessError: for others than managers of the point of sale
+        :raises UserError: when nothing of the selection has failed
+        """
+        if not self.env.user.has_group("point_of_sale.group_pos_manager"):
+            raise AccessError(self.env._("Only managers of the point of sale can do this."))
+        self.check_access("read")
+        failed = self.sudo().filtered(lambda report: report.state in ("dead", "not_built"))
+        if not failed:
+            raise UserError(self.env._("Nothing of this has failed."))
+        not_built = failed.filtered(lambda report: report.state == "not_built")
+        for order in not_built.pos_order_id:
+            self.sudo()._build_missing(order)
+        self.env.flush_all()
+        self.env.cr.execute(
+            """
+            UPDATE loyalty_engine_report
+               SET state = 'waiting', due_at = %s, reason = NULL, refused = FALSE,
+                   -- What was not refused may have been taken: the next sending is a second one.
+                   sends = CASE WHEN refused THEN 0 ELSE LEAST(sends, 1) END,
+                   earlier_bodies = CASE WHEN refused
+                       THEN concat_ws(E'\\n', earlier_bodies, body) ELSE earlier_bodies END,
+                   body = CASE WHEN refused THEN NULL ELSE body END
+             WHERE id IN %s
+            """,
+            (self.env.cr.now(), tuple((failed - not_built).ids) or (0,)),
+        )
+        self.env.invalidate_all()
+        self._wake_sender()
+
+    def action_open_order(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "pos.order",
+            "res_id": self.pos_order_id.id,
+            "view_mode": "form",
+        }

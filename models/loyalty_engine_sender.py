@@ -1,0 +1,539 @@
+import logging
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta, timezone
+
+import psycopg2
+
+from odoo import api, fields, models
+
+from ..engine import (
+    EngineAuthFailed,
+    EngineError,
+    EngineLookupIncomplete,
+    EngineOutcomeUnknown,
+    EngineRejected,
+    EngineThrottled,
+    EngineUnreachable,
+    SaleFacts,
+    fact_path,
+)
+from ..engine.pace import Pace
+
+_logger = logging.getLogger(__name__)
+
+# The engine allows 100 requests a second for an API key (D-REWARDS). Reports keep to 60 of them,
+# so that tills always find room.
+REQUESTS_PER_SECOND = 60
+THREADS = 8
+# About one second's worth: so many reports at most are in doubt when a process is killed.
+BATCH = 64
+# So many outcomes in doubt, one after the other, and the rest of the batch stays at home.
+UNKNOWNS_UNTIL_STOP = 3
+# When a report whose outcome is unknown is looked for, in seconds after it was sent; the last time
+# is when it can no longer arrive late (the connection's late_after).
+LOOK_UP_AFTER = (5, 60, 300, 900)
+LOOK_UP_BATCH = 500
+# The engine's clock and ours may differ by so much, in seconds.
+CLOCK_MARGIN = 300
+MOST_SENDINGS = 5
+THROTTLE_PAUSE = 5
+REFUSED_CREDENTIALS_PAUSE = 300
+# What is due so soon is waited for within the job: cron itself wakes once a minute.
+SHORT_WAIT = 6
+
+# One pace per connection and process, so that it holds from batch to batch.
+_paces: dict[tuple[str, int], Pace] = {}
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of one report; ``error`` None means that the engine took it."""
+
+    report_id: int
+    sends: int
+    event_ref: str = ""
+    error: EngineError | None = None
+    left: bool = True
+
+
+class LoyaltyEngineSender(models.AbstractModel):
+    """Sends the outbox: the one job of a database that talks to the engine in the background.
+
+    Rows are claimed and committed before anything leaves; requests run in plain threads that never
+    touch Odoo; answers are written and committed after. An unknown outcome is looked up by our id,
+    and the same bytes go again only when the first request can no longer arrive.
+    """
+
+    _name = "loyalty.engine.sender"
+    _description = "Sender of Loyalty Engine Reports"
+
+    # === The job ===
+
+    @api.model
+    def _cron_send(self):
+        """Send what is due, until nothing is or the job's time is over. Never raises: Odoo switches
+        off a job that keeps failing."""
+        cron = self.env["ir.cron"]
+        self._recover()
+        time_left = cron._commit_progress(remaining=self._count_due())
+        while time_left > 0:
+            done = 0
+            for engine in self._sending_engines():
+                done += self._work_alone(self._send_waiting, engine)
+                done += self._work_alone(self._look_up_unknown, engine)
+            time_left = cron._commit_progress(done, remaining=self._count_due())
+            if not done and not self._wait_for_next(time_left):
+                break
+        self._schedule_next()
+
+    @api.model
+    def _work_alone(self, work, engine):
+        """Run one piece of work; what goes wrong with it stops neither the others nor the job."""
+        try:
+            return work(engine)
+        except psycopg2.errors.SerializationFailure:
+            # Somebody pressed a button on one of the rows: they are claimed next time.
+            self.env.cr.rollback()
+        except Exception:
+            self.env.cr.rollback()
+            _logger.exception("loyalty engine %s: sending stopped", engine.id)
+            self._rest(engine, 60, "internal error")
+        return 0
+
+    @api.model
+    def _recover(self):
+        """What is marked as being sent was left by a process that ended: its outcome is unknown.
+
+        No other process can be at it: Odoo never runs a job twice at the same time.
+        """
+        self.env.cr.execute(
+            """
+            UPDATE loyalty_engine_report
+               SET state = 'unknown', due_at = sent_at + %s * interval '1 second'
+             WHERE state = 'sending'
+            """,
+            (LOOK_UP_AFTER[0],),
+        )
+
+    @api.model
+    def _sending_engines(self):
+        """Connections that may send now: set up on this database, not resting after a failure."""
+        engines = self.env["loyalty.engine"].search(
+            [
+                ("reporting", "!=", "off"),
+                ("database_uuid", "=", self.env["loyalty.engine"]._current_database_uuid()),
+            ]
+        )
+        resting = self.env["loyalty.engine.health"].search(
+            [("engine_id", "in", engines.ids), ("resume_at", ">", self.env.cr.now())]
+        )
+        return engines - resting.engine_id
+
+    @api.model
+    def _open_domain(self):
+        return [
+            ("engine_id", "in", self._sending_engines().ids),
+            ("state", "in", ("waiting", "unknown")),
+        ]
+
+    @api.model
+    def _count_due(self):
+        return self.env["loyalty.engine.report"].search_count(
+            [*self._open_domain(), ("due_at", "<=", self.env.cr.now())]
+        )
+
+    @api.model
+    def _next_due(self):
+        """When the next row of a connection that may send is due; None = nothing is open."""
+        row = self.env["loyalty.engine.report"].search(
+            self._open_domain(), order="due_at", limit=1
+        )
+        return row.due_at or None
+
+    @api.model
+    def _wait_for_next(self, time_left):
+        """Wait for a row that is due within seconds; :return: whether one is due now."""
+        due_at = self._next_due()
+        self.env["ir.cron"]._commit_progress()
+        if due_at is None:
+            return False
+        wait = (due_at - fields.Datetime.now()).total_seconds() + 0.1
+        if wait > min(SHORT_WAIT, time_left):
+            return False
+        time.sleep(max(wait, 0))
+        return True
+
+    @api.model
+    def _schedule_next(self):
+        """Wake the job again when the next row is due, or the next connection has rested."""
+        resting = self.env["loyalty.engine.health"].search(
+            [("resume_at", ">", self.env.cr.now())], order="resume_at", limit=1
+        )
+        moments = [at for at in (self._next_due(), resting.resume_at) if at]
+        if moments:
+            self.env["loyalty.engine.report"]._wake_sender(at=min(moments))
+
+    # === Sending ===
+
+    @api.model
+    def _send_waiting(self, engine):
+        """Claim a batch, send it, write what came back.
+
+        :return: number of rows that are a step further
+        """
+        client, pace = self._client_and_pace(engine)
+        if client is None:
+            return 0
+        resolved = self._resolve_members(engine, client, pace)
+        claimed = self._claim(engine)
+        self.env.cr.commit()
+        if not claimed:
+            return resolved
+        outcomes = self._post(engine, client, pace, claimed)
+        self._write_outcomes(engine, outcomes)
+        self._judge_health(engine, outcomes)
+        self.env.cr.commit()
+        return resolved + sum(outcome.left for outcome in outcomes)
+
+    @api.model
+    def _client_and_pace(self, engine):
+        try:
+            client = engine._client()
+        except EngineAuthFailed as error:
+            self._refused(engine, error)
+            return None, None
+        key = (self.env.cr.dbname, engine.id)
+        return client, _paces.setdefault(key, Pace(REQUESTS_PER_SECOND))
+
+    @api.model
+    def _claim(self, engine):
+        """Take the next batch: bytes are stored, and the claim is to be committed, before sending.
+
+        :return: list of (report id, times sent, body)
+        """
+        self.env.cr.execute(
+            """
+            UPDATE loyalty_engine_report
+               SET state = 'sending', sends = sends + 1, sent_at = %(now)s
+             WHERE id IN (
+                SELECT id
+                  FROM loyalty_engine_report
+                 WHERE engine_id = %(engine)s AND state = 'waiting' AND due_at <= %(now)s
+                   AND (body IS NOT NULL OR (member_code IS NULL AND (
+                        submitter IS NOT NULL OR member_ref IS NULL OR NOT %(by_order)s)))
+                 ORDER BY due_at, id
+                 LIMIT %(limit)s
+                   FOR UPDATE SKIP LOCKED)
+            RETURNING id, sends, body, facts, member_ref, submitter
+            """,
+            {
+                "engine": engine.id,
+                "now": self.env.cr.now(),
+                "by_order": engine.reporting == "order",
+                "limit": BATCH,
+            },
+        )
+        claimed, built, impossible = [], [], []
+        rows = sorted(self.env.cr.fetchall(), key=lambda row: row[0])
+        for report_id, sends, body, facts, member_ref, submitter in rows:
+            if body is None:
+                try:
+                    sale = SaleFacts.from_json(facts)
+                    body = engine._sale_body(sale, member_ref, submitter or None).decode()
+                except ValueError as error:
+                    impossible.append((report_id, str(error)[:500]))
+                    continue
+                built.append((report_id, body))
+            claimed.append((report_id, sends, body))
+        if built:
+            self._update("body = new.body", "(id, body)", built)
+        if impossible:
+            self._update(
+                "state = 'dead', refused = TRUE, sends = report.sends - 1, reason = new.reason",
+                "(id, reason)",
+                impossible,
+            )
+            self._alert_failed(engine)
+        return claimed
+
+    @api.model
+    def _post(self, engine, client, pace, claimed):
+        """Send a claimed batch in plain threads; :return: list of _Outcome, one for each."""
+        send = client.report_order if engine.reporting == "order" else client.report_event
+        deadline = engine.background_deadline
+        stop = threading.Event()
+        doubts = []
+
+        def send_one(report_id, sends, body):
+            pace.wait()
+            if stop.is_set():
+                return _Outcome(report_id, sends, left=False)
+            try:
+                answer = send(body.encode(), reference=f"report {report_id}", deadline=deadline)
+            except (EngineUnreachable, EngineThrottled, EngineAuthFailed) as error:
+                stop.set()
+                return _Outcome(report_id, sends, error=error, left=False)
+            except EngineError as error:
+                if isinstance(error, EngineOutcomeUnknown):
+                    doubts.append(report_id)
+                    if len(doubts) >= UNKNOWNS_UNTIL_STOP:
+                        stop.set()
+                return _Outcome(report_id, sends, error=error)
+            doubts.clear()
+            return _Outcome(report_id, sends, event_ref=answer.id)
+
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="loyalty-engine-sender") as threads:
+            return list(threads.map(send_one, *zip(*claimed, strict=True)))
+
+    @api.model
+    def _write_outcomes(self, engine, outcomes):
+        sent, dead, doubted, unknown, home = [], [], [], [], []
+        for outcome in outcomes:
+            error = outcome.error
+            if not outcome.left:
+                # Certainly not sent: as if it had never been claimed.
+                home.append((outcome.report_id, str(error)[:500] if error else None))
+            elif error is None:
+                sent.append((outcome.report_id, outcome.event_ref))
+            elif isinstance(error, EngineRejected) and outcome.sends == 1:
+                dead.append((outcome.report_id, str(error)[:500]))
+            elif isinstance(error, EngineRejected):
+                # A second sending: perhaps it was refused because the first was taken after all.
+                doubted.append((outcome.report_id, str(error)[:500]))
+            else:
+                unknown.append((outcome.report_id, str(error)[:500]))
+        if sent:
+            self._update(
+                "state = 'sent', event_ref = new.ref, reason = NULL, due_at = NULL",
+                "(id, ref)",
+                sent,
+            )
+        if dead:
+            self._update(
+                "state = 'dead', refused = TRUE, reason = new.reason, answer = new.reason,"
+                " due_at = NULL",
+                "(id, reason)",
+                dead,
+            )
+            self._alert_failed(engine)
+        for refused, rows in (("TRUE", doubted), ("FALSE", unknown)):
+            if rows:
+                self._update(
+                    f"state = 'unknown', refused = {refused}, reason = new.reason,"
+                    " answer = new.reason,"
+                    f" due_at = report.sent_at + interval '{LOOK_UP_AFTER[0]} seconds'",
+                    "(id, reason)",
+                    rows,
+                )
+        if home:
+            self._update(
+                "state = 'waiting', sends = report.sends - 1, sent_at = NULL,"
+                " reason = COALESCE(new.reason::varchar, report.reason)",
+                "(id, reason)",
+                home,
+            )
+
+    @api.model
+    def _update(self, assignments, columns, rows):
+        """Update many rows of the outbox by one statement: ``new`` has the values, ``report`` the
+        row as it is."""
+        self.env.cr.execute_values(
+            f"UPDATE loyalty_engine_report AS report SET {assignments}, write_date = now() AT TIME"
+            f" ZONE 'UTC' FROM (VALUES %s) AS new {columns} WHERE report.id = new.id",
+            rows,
+            page_size=LOOK_UP_BATCH,
+        )
+
+    # === Members who must be asked for first ===
+
+    @api.model
+    def _resolve_members(self, engine, client, pace):
+        """Ask whose the codes are that were scanned while the engine could not be asked, and by
+        which auth identifier an order names its member (D-TX).
+
+        A code that nobody has is reported without a member: the sale counts all the same.
+
+        :return: number of rows resolved
+        """
+        by_order = engine.reporting == "order"
+        self.env.cr.execute(
+            """
+            SELECT id, member_ref, member_code
+              FROM loyalty_engine_report
+             WHERE engine_id = %s AND state = 'waiting' AND body IS NULL AND due_at <= %s
+               AND (member_code IS NOT NULL
+                    OR (%s AND member_ref IS NOT NULL AND submitter IS NULL))
+             ORDER BY due_at, id
+             LIMIT %s
+            """,
+            (engine.id, self.env.cr.now(), by_order, BATCH),
+        )
+        resolved = []
+        for report_id, ref, code in self.env.cr.fetchall():
+            readings = [ref] if ref else engine._readings(code)
+            linked = self.env["res.partner"]._loyalty_engine_linked(readings, engine.company_id)
+            auth_identifier = linked.loyalty_engine_auth_identifier if len(linked) == 1 else False
+            if len(linked) == 1 and linked.loyalty_engine_ref and (auth_identifier or not by_order):
+                resolved.append((report_id, linked.loyalty_engine_ref, auth_identifier or "", None))
+                continue
+            # No transaction stays open while the engine is asked.
+            deadline = engine.background_deadline
+            self.env.cr.commit()
+            try:
+                user = self._ask_for(client, pace, readings, deadline)
+            except EngineError as error:
+                self._judge_error(engine, error)
+                break
+            if user:
+                resolved.append((report_id, user.id, user.auth_identifier, None))
+            else:
+                note = self.env._("Reported without a member: the code belongs to nobody.")
+                resolved.append((report_id, ref, "", note))
+        if resolved:
+            self._update(
+                "member_ref = new.ref::varchar, member_code = NULL, submitter = new.submitter,"
+                " answer = COALESCE(new.note, report.answer)",
+                "(id, ref, submitter, note)",
+                resolved,
+            )
+        self.env.cr.commit()
+        return len(resolved)
+
+    @api.model
+    def _ask_for(self, client, pace, readings, deadline):
+        """The member whom one of the readings names; None where nobody is, or may be processed."""
+        for reading in readings:
+            pace.wait()
+            try:
+                user = client.get_user(reading, deadline=deadline)
+            except (EngineRejected, ValueError):
+                continue
+            return None if user.is_restricted else user
+        return None
+
+    # === Unknown outcomes ===
+
+    @api.model
+    def _look_up_unknown(self, engine):
+        """Look at the engine for reports whose outcome is unknown.
+
+        :return: number of rows that are a step further
+        """
+        now = self.env.cr.now()
+        reports = self.env["loyalty.engine.report"].search(
+            [("engine_id", "=", engine.id), ("state", "=", "unknown"), ("due_at", "<=", now)],
+            order="due_at",
+            limit=LOOK_UP_BATCH,
+        )
+        if not reports:
+            return 0
+        rows = {
+            report.order_uuid: (report.id, report.sent_at, report.sends, report.refused)
+            for report in reports
+        }
+        client, pace = self._client_and_pace(engine)
+        if client is None:
+            return 0
+        path = fact_path(engine._template("event_template"))
+        event_type = engine.sale_event_type
+        can_ask = engine.reporting == "event" and bool(path)
+        late_after, deadline = engine.late_after, engine.background_deadline
+        self.env.cr.commit()
+        found = {}
+        if can_ask:
+            since = min(sent_at for _id, sent_at, _sends, _refused in rows.values())
+            pace.wait()
+            try:
+                found = client.find_events(
+                    path,
+                    set(rows),
+                    event_type,
+                    since.replace(tzinfo=timezone.utc) - timedelta(seconds=CLOCK_MARGIN),
+                    deadline=deadline,
+                )
+            except EngineLookupIncomplete as error:
+                found = error.found
+            except (EngineRejected, EngineAuthFailed) as error:
+                _logger.info("loyalty engine %s: reports can't be looked up: %s", engine.id, error)
+            except EngineError as error:
+                # Nothing is known yet: asked again once the connection has rested.
+                self._judge_error(engine, error)
+                self.env.cr.commit()
+                return 0
+        self._write_look_up(engine, rows, found, late_after)
+        self.env.cr.commit()
+        return len(rows)
+
+    @api.model
+    def _write_look_up(self, engine, rows, found, late_after):
+        """What was not found is looked for again, until it can no longer arrive late. Then it goes
+        again, also where the engine could not be asked: a sale that counts twice is seen, one that
+        never counts is not."""
+        now = self.env.cr.now()
+        sent, later, again, dead = [], [], [], []
+        for order_uuid, (report_id, sent_at, sends, refused) in rows.items():
+            age = (now - sent_at).total_seconds()
+            if order_uuid in found:
+                sent.append((report_id, found[order_uuid].id))
+            elif refused:
+                # Not there, and refused when it was sent again: nothing came of either.
+                dead.append((report_id,))
+            elif age < late_after:
+                steps = [step for step in LOOK_UP_AFTER if age < step < late_after]
+                later.append((report_id, sent_at + timedelta(seconds=min([*steps, late_after]))))
+            elif sends < MOST_SENDINGS:
+                again.append((report_id, now))
+            else:
+                dead.append((report_id,))
+        if sent:
+            self._update(
+                "state = 'sent', event_ref = new.ref, reason = NULL, due_at = NULL",
+                "(id, ref)",
+                sent,
+            )
+        if later:
+            self._update("due_at = new.due_at", "(id, due_at)", later)
+        if again:
+            self._update("state = 'waiting', due_at = new.due_at", "(id, due_at)", again)
+        if dead:
+            self._update("state = 'dead', due_at = NULL", "(id)", dead)
+            self._alert_failed(engine)
+
+    # === Health ===
+
+    @api.model
+    def _judge_health(self, engine, outcomes):
+        errors = [outcome.error for outcome in outcomes if outcome.error]
+        for error in errors:
+            if not isinstance(error, EngineRejected):
+                self._judge_error(engine, error)
+                return
+        # Also a refusal is an answer: the engine is there.
+        self.env["loyalty.engine.health"]._note_success(engine.id)
+
+    @api.model
+    def _judge_error(self, engine, error):
+        if isinstance(error, EngineAuthFailed):
+            self._refused(engine, error)
+        elif isinstance(error, EngineThrottled):
+            pause = error.retry_after or THROTTLE_PAUSE
+            self._rest(engine, min(pause, 600) * random.uniform(1, 1.5), str(error))
+        else:
+            self.env["loyalty.engine.health"]._note_failure(engine.id, str(error))
+
+    @api.model
+    def _refused(self, engine, error):
+        self._rest(engine, REFUSED_CREDENTIALS_PAUSE, str(error))
+        engine._alert(self.env._("The Loyalty Engine refuses the credentials of this connection"))
+
+    @api.model
+    def _rest(self, engine, seconds, reason):
+        self.env["loyalty.engine.health"]._note_pause(engine.id, seconds, reason)
+
+    @api.model
+    def _alert_failed(self, engine):
+        engine._alert(self.env._("Sales that the Loyalty Engine did not take"))

@@ -1,0 +1,123 @@
+from datetime import timezone
+from decimal import Decimal
+
+from odoo import api, fields, models
+
+from ..engine import SaleFacts, SaleLine, SalePayment
+
+
+class PosOrder(models.Model):
+    _inherit = "pos.order"
+
+    # Written by the till: claims. The engine is asked before anything is made of them.
+    loyalty_engine_member_code = fields.Char(
+        string="Loyalty Code",
+        copy=False,
+        readonly=True,
+        help="The member's code as it was scanned or typed.",
+    )
+    loyalty_engine_member_ref = fields.Char(
+        string="Loyalty Member",
+        copy=False,
+        readonly=True,
+        help="The member's id at the Loyalty Engine, once the engine has confirmed the code.",
+    )
+    # Computed, because a stored field would come back from the till and be overwritten.
+    loyalty_engine_report_state = fields.Selection(
+        selection="_selection_loyalty_engine_report_state",
+        string="Loyalty Report",
+        compute="_compute_loyalty_engine_report_state",
+        groups="point_of_sale.group_pos_manager",
+    )
+
+    @api.model
+    def _selection_loyalty_engine_report_state(self):
+        return self.env["loyalty.engine.report"]._fields["state"].selection
+
+    @api.depends("state")
+    def _compute_loyalty_engine_report_state(self):
+        reported = self.filtered(lambda order: order.config_id.loyalty_engine_id)
+        states = {}
+        if reported:
+            self.env.cr.execute(
+                "SELECT order_uuid, state FROM loyalty_engine_report WHERE order_uuid IN %s",
+                (tuple(reported.mapped("uuid")),),
+            )
+            states = dict(self.env.cr.fetchall())
+        for order in self:
+            order.loyalty_engine_report_state = states.get(order.uuid)
+
+    def action_pos_order_paid(self):
+        result = super().action_pos_order_paid()
+        if self.config_id.loyalty_engine_id:
+            self.env["loyalty.engine.report"].sudo()._freeze(self)
+        return result
+
+    def _loyalty_engine_is_sale(self):
+        """Whether this order is reported as a sale. Returns are not: they take points back."""
+        self.ensure_one()
+        return not self.is_refund and self.currency_id.compare_amounts(self.amount_total, 0) >= 0
+
+    def _loyalty_engine_sale(self):
+        """The facts of this sale: all that can ever be reported of it.
+
+        Amounts are in the order's currency, with taxes where nothing else is said. No name, no
+        contact, no note: the cashier and the till are ids (the integration guide: never PII).
+        """
+        self.ensure_one()
+        engine = self.config_id.sudo().loyalty_engine_id
+        money = self._loyalty_engine_money
+        lines = tuple(
+            self._loyalty_engine_sale_line(line, engine.sku_source) for line in self.lines
+        )
+        kinds = {}
+        for payment in self.payment_ids:
+            kind = payment.payment_method_id.type
+            kinds[kind] = kinds.get(kind, 0) + payment.amount
+        # With employees logged in at the till, the user is the same for all of them.
+        employee = self["employee_id"] if "employee_id" in self._fields else None
+        return SaleFacts(
+            transaction_id=self.uuid,
+            receipt_number=self.pos_reference or None,
+            store_id=self.config_id.loyalty_engine_store or None,
+            till_id=f"pos-{self.config_id.id}",
+            cashier_id=f"employee-{employee.id}" if employee else f"user-{self.user_id.id}",
+            currency=self.currency_id.name,
+            currency_decimals=self.currency_id.decimal_places,
+            total=money(self.amount_total),
+            total_without_tax=money(self.amount_total - self.amount_tax),
+            tax=money(self.amount_tax),
+            discount=sum((line.discount for line in lines), Decimal(0)),
+            occurred_at=self.date_order.replace(tzinfo=timezone.utc),
+            lines=lines,
+            payments=tuple(
+                SalePayment(kind=kind, amount=money(amount)) for kind, amount in kinds.items()
+            ),
+        )
+
+    def _loyalty_engine_sale_line(self, line, sku_source):
+        money = self._loyalty_engine_money
+        discount = 0.0
+        if line.discount:
+            undiscounted = line.tax_ids_after_fiscal_position.compute_all(
+                line.price_unit,
+                currency=self.currency_id,
+                quantity=line.qty,
+                product=line.product_id,
+                partner=self.partner_id,
+            )
+            discount = undiscounted["total_included"] - line.price_subtotal_incl
+        return SaleLine(
+            sku=line.product_id[sku_source] or None,
+            quantity=Decimal(repr(line.qty)),
+            unit_price=money(line.price_unit),
+            amount=money(line.price_subtotal_incl),
+            amount_without_tax=money(line.price_subtotal),
+            discount=money(discount),
+            category=line.product_id.categ_id.complete_name or None,
+        )
+
+    def _loyalty_engine_money(self, amount):
+        """``amount`` to the cent of the order's currency, as an exact decimal number."""
+        decimals = self.currency_id.decimal_places
+        return Decimal(f"{self.currency_id.round(amount):.{decimals}f}")

@@ -1,0 +1,102 @@
+import { Component, useEffect, useExternalListener, useState } from "@odoo/owl";
+import { _t } from "@web/core/l10n/translation";
+import { browser } from "@web/core/browser/browser";
+import { usePos } from "@point_of_sale/app/hooks/pos_hook";
+import {
+    ageInWords,
+    formatPoints,
+    formatTime,
+    inWords,
+} from "@pos_loyalty_engine/app/utils/member_words";
+
+// Seconds after which a balance is no longer taken for granted
+const STALE = 300;
+
+/** One line about the member of an order, and what the cashier can do about it. */
+export class MemberPanel extends Component {
+    static template = "pos_loyalty_engine.MemberPanel";
+    static props = { order: Object };
+
+    setup() {
+        this.pos = usePos();
+        this.desk = this.pos.loyaltyEngine;
+        this.state = useState({ now: Date.now() });
+        this.formatPoints = formatPoints;
+        useEffect(
+            (orderUuid, code, ref) => {
+                this.desk.ensureWallet(this.props.order);
+            },
+            () => [this.props.order.uuid, this.member?.code, this.member?.ref]
+        );
+        useEffect(
+            (seenAt) => seenAt && this._watchAge(seenAt),
+            () => [this.wallet?.seenAt]
+        );
+        useExternalListener(window, "pos-network-online", () =>
+            this.desk.onOnline(this.props.order)
+        );
+    }
+
+    get member() {
+        return this.props.order.loyaltyEngineMember;
+    }
+
+    get wallet() {
+        return this.member?.wallet;
+    }
+
+    get lookingUp() {
+        return this.props.order.uiState.loyaltyEngine.lookingUp;
+    }
+
+    get name() {
+        return this.wallet.name || this.wallet.accountNumber || this.member.code;
+    }
+
+    get age() {
+        return Math.max(0, (this.state.now - this.wallet.seenAt) / 1000);
+    }
+
+    get isStale() {
+        return this.age > STALE;
+    }
+
+    get ageInWords() {
+        return ageInWords(this.age);
+    }
+
+    get refreshTitle() {
+        return _t("Balance of %s. Ask again", formatTime(this.wallet.readAt));
+    }
+
+    get troubleInWords() {
+        return this.member.trouble ? inWords({ status: this.member.trouble }, this.member.code) : "";
+    }
+
+    /** One timer, as slow as the shown age allows: every 5 s, after a minute every minute. */
+    _watchAge(seenAt) {
+        let timer;
+        const tick = () => {
+            this.state.now = Date.now();
+            timer = browser.setTimeout(tick, this.state.now - seenAt < 60000 ? 5000 : 60000);
+        };
+        tick();
+        return () => browser.clearTimeout(timer);
+    }
+
+    identify() {
+        this.desk.openPopup(this.props.order);
+    }
+
+    refresh() {
+        this.desk.refresh(this.props.order);
+    }
+
+    remove() {
+        this.desk.remove(this.props.order);
+    }
+
+    linkCustomer() {
+        this.desk.linkCustomer(this.props.order);
+    }
+}

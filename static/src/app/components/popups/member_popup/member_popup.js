@@ -1,0 +1,68 @@
+import { Component, onMounted, status, useEffect, useRef, useState } from "@odoo/owl";
+import { Dialog } from "@web/core/dialog/dialog";
+import { useService } from "@web/core/utils/hooks";
+import { inWords } from "@pos_loyalty_engine/app/utils/member_words";
+
+/** One field for a member's code, typed or scanned. */
+export class MemberPopup extends Component {
+    static template = "pos_loyalty_engine.MemberPopup";
+    static components = { Dialog };
+    static props = {
+        // (code) => Promise of an answer of LoyaltyEngineService.identify
+        identify: Function,
+        // (answer, code) => void: say elsewhere what this popup can't say any more
+        tell: Function,
+        close: Function,
+    };
+
+    setup() {
+        this.state = useState({ code: "", words: "", isBusy: false });
+        this.inputRef = useRef("input");
+        this.barcodeReader = useService("barcode_reader");
+        onMounted(() => this.inputRef.el.focus());
+        // While the popup is open every scan is meant for it, whatever its type. With the cursor in
+        // the field the scanner simply types there.
+        useEffect(
+            () =>
+                this.barcodeReader?.register(
+                    new Proxy({}, { get: () => (parsed) => this.onScan(parsed) }),
+                    true
+                ),
+            () => []
+        );
+    }
+
+    onScan(parsed) {
+        this.state.code = Array.isArray(parsed) ? parsed[0].base_code : parsed.code;
+        // Not returned: the barcode reader waits for what a handler returns.
+        this.confirm();
+    }
+
+    onKeydown(ev) {
+        if (ev.key === "Enter") {
+            ev.preventDefault();
+            this.confirm();
+        }
+    }
+
+    async confirm() {
+        const code = this.state.code.trim();
+        if (!code || this.state.isBusy) {
+            return;
+        }
+        Object.assign(this.state, { isBusy: true, words: "" });
+        const answer = await this.props.identify(code);
+        const isOpen = status(this) === "mounted";
+        if (["found", "superseded"].includes(answer.status)) {
+            return isOpen && this.props.close();
+        }
+        if (isOpen && ["unknown", "ambiguous", "restricted"].includes(answer.status)) {
+            Object.assign(this.state, { isBusy: false, words: inWords(answer, code) });
+            this.inputRef.el.focus();
+            this.inputRef.el.select();
+            return;
+        }
+        this.props.tell(answer, code);
+        return isOpen && this.props.close();
+    }
+}

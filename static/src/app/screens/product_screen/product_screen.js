@@ -1,0 +1,41 @@
+import { ConnectionLostError } from "@web/core/network/rpc";
+import { patch } from "@web/core/utils/patch";
+import { useBarcodeReader } from "@point_of_sale/app/hooks/barcode_reader_hook";
+import { ProductScreen } from "@point_of_sale/app/screens/product_screen/product_screen";
+
+// The barcode reader takes the next scan when a handler is done. None of these waits for the engine.
+patch(ProductScreen.prototype, {
+    setup() {
+        super.setup(...arguments);
+        if (this.pos.loyaltyEngine) {
+            useBarcodeReader({ loyalty_engine_member: this._barcodeLoyaltyEngineMemberAction });
+        }
+    },
+
+    _barcodeLoyaltyEngineMemberAction(code) {
+        this.pos.loyaltyEngine.identify(code.code);
+    },
+
+    async _barcodeProductAction(code) {
+        const desk = this.pos.loyaltyEngine;
+        // Weights and prices are in codes that a shop made itself: no member's.
+        if (code.type !== "product" || !desk?.mayOffer(code.code)) {
+            return super._barcodeProductAction(...arguments);
+        }
+        if (await this._loyaltyEngineHasProduct(code)) {
+            return super._barcodeProductAction(...arguments);
+        }
+        desk.offer(code.code, () => super._barcodeProductAction(code));
+    },
+
+    async _loyaltyEngineHasProduct(code) {
+        try {
+            return Boolean(await this._getProductByBarcode(code));
+        } catch (error) {
+            if (error instanceof ConnectionLostError) {
+                return false;
+            }
+            throw error;
+        }
+    },
+});

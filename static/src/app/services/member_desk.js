@@ -1,0 +1,431 @@
+import { ConnectionLostError, RPCError } from "@web/core/network/rpc";
+import { _t } from "@web/core/l10n/translation";
+import { browser } from "@web/core/browser/browser";
+import { ask, makeAwaitable } from "@point_of_sale/app/utils/make_awaitable_dialog";
+import { PartnerList } from "@point_of_sale/app/screens/partner_list/partner_list";
+import { MemberPopup } from "@pos_loyalty_engine/app/components/popups/member_popup/member_popup";
+import { formatPoints, inWords, keptInWords } from "@pos_loyalty_engine/app/utils/member_words";
+
+// The engine has answered, and there is no member to put on the order.
+const NO_MEMBER = new Set(["unknown", "ambiguous", "restricted"]);
+
+// A code of which the documentation says that it names a member: the engine's id (a UUID) or the
+// account number of 7 digits (D-TX). Other codes may be members' too (auth identifiers).
+const MEMBER_CODE = /^(\d{7}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+
+const REMEMBERED = 200;
+// Milliseconds
+const STRANGER_FOR = 10 * 60 * 1000;
+const PAUSE_AFTER_TROUBLE = 60 * 1000;
+const RECEIPT_LOOKS = [0, 1000, 3000];
+
+/**
+ * What happens to the member of an order: looked up, kept, changed, removed, linked to a customer.
+ *
+ * Nothing here holds up a sale. A look-up runs beside the cashier's work and its answer goes to the
+ * order that it was made for, if that order still waits for it.
+ */
+export class MemberDesk {
+    /**
+     * @param {import("@point_of_sale/app/services/pos_store").PosStore} pos
+     * @param {import("./loyalty_engine_service").LoyaltyEngineService} service
+     */
+    constructor(pos, service) {
+        this.pos = pos;
+        this.service = service;
+        // By order uuid, the one look-up whose answer still counts
+        this.lookups = new Map();
+        // By order uuid, the member whose wallet was fetched without being asked for
+        this.fetched = new Map();
+        // By code that nobody has, until when (ms) it is not asked again
+        this.strangers = new Map();
+        // Until when (ms) codes that no product has are not offered to the engine
+        this.pausedUntil = 0;
+        // By order uuid, the running question what a sale has earned
+        this.receipts = new Map();
+    }
+
+    // --- Identify ---
+
+    /**
+     * Look up a member for an order, the current one if nothing else is said. The code is on the
+     * order at once, as a claim, so that a sale that is paid before the answer comes is reported
+     * for it; it is taken off again if nobody has it.
+     *
+     * @param {string} code as scanned or typed
+     * @param {Object} [options]
+     * @param {Object} [options.order]
+     * @param {boolean} [options.isSilent] the caller tells the cashier the result
+     * @returns {Promise<{status: string, retryAfter?: number}>} as of the service; "superseded"
+     *  when the answer came too late to matter
+     */
+    async identify(code, { order = this.pos.getOrder(), isSilent = false } = {}) {
+        order.assertEditable();
+        const pending = this.lookups.get(order.uuid);
+        const before = pending ? pending.before : this._snapshot(order);
+        const isSame = before && [before.code, before.ref].includes(code);
+        order.setLoyaltyEngineMember(isSame ? before : { code });
+        const answer = await this._lookUp(order, code, before);
+        if (answer.status === "superseded") {
+            return answer;
+        }
+        if (answer.status === "found") {
+            this._welcome(order, isSame ? before.code : code, answer);
+        } else if (NO_MEMBER.has(answer.status)) {
+            order.setLoyaltyEngineMember(isSame ? {} : before || {});
+        } else if (isSame && before.ref) {
+            order.setLoyaltyEngineMember(before);
+        } else {
+            order.setLoyaltyEngineMember({ code, trouble: answer.status });
+        }
+        this._markFetched(order);
+        if (!isSilent && answer.status !== "found") {
+            this.tell(answer, code, order);
+        }
+        return answer;
+    }
+
+    /**
+     * Whether a scanned code that nothing in the shop has is worth asking the engine. Not while a
+     * look-up runs, not again for a code that nobody had, and not soon after the engine failed to
+     * answer: a product that is missing in the shop must not flood it.
+     *
+     * @param {string} code
+     */
+    mayOffer(code) {
+        const order = this.pos.getOrder();
+        const now = Date.now();
+        return Boolean(
+            code &&
+                order &&
+                !order.finalized &&
+                !this.lookups.has(order.uuid) &&
+                (now >= this.pausedUntil || MEMBER_CODE.test(code)) &&
+                now >= (this.strangers.get(code) || 0)
+        );
+    }
+
+    /**
+     * Ask the engine about a scanned code that nothing in the shop has.
+     *
+     * @param {string} code
+     * @param {() => any} notFound says what the point of sale says of an unknown code
+     */
+    async offer(code, notFound) {
+        const order = this.pos.getOrder();
+        const before = this._snapshot(order);
+        const answer = await this._lookUp(order, code, before);
+        if (answer.status === "superseded") {
+            return;
+        }
+        if (answer.status === "found") {
+            this._welcome(order, code, answer);
+        } else if (answer.status === "unknown") {
+            remember(this.strangers, code, Date.now() + STRANGER_FOR);
+            await notFound();
+            this.tell(answer, code, order);
+        } else if (NO_MEMBER.has(answer.status)) {
+            this.tell(answer, code, order);
+        } else {
+            this.pausedUntil = Date.now() + PAUSE_AFTER_TROUBLE;
+            if (!before && MEMBER_CODE.test(code)) {
+                order.setLoyaltyEngineMember({ code, trouble: answer.status });
+            } else {
+                await notFound();
+            }
+            this.tell(answer, code, order);
+        }
+    }
+
+    /**
+     * Ask again for the wallet, or for a code that could not be checked.
+     *
+     * @param {Object} order
+     */
+    refresh(order) {
+        const { ref, code } = order.loyaltyEngineMember;
+        return this.identify(ref || code, { order });
+    }
+
+    /**
+     * Fetch the wallet of a member that came with the order (after a reload, from another till).
+     * Once for each member of an order; whoever wants it again refreshes.
+     *
+     * @param {Object} order
+     */
+    ensureWallet(order) {
+        const member = order.loyaltyEngineMember;
+        const isFetched = this.fetched.get(order.uuid) === fetchKey(member);
+        if (!member || member.wallet || order.finalized || isFetched || this.lookups.has(order.uuid)) {
+            return;
+        }
+        this._markFetched(order);
+        return this._recheck(order);
+    }
+
+    _markFetched(order) {
+        remember(this.fetched, order.uuid, fetchKey(order.loyaltyEngineMember));
+    }
+
+    /**
+     * Check a code that was scanned while the till was offline, now that it no longer is.
+     *
+     * @param {Object} order
+     */
+    onOnline(order) {
+        const member = order.loyaltyEngineMember;
+        if (member && !member.ref && !order.finalized && !this.lookups.has(order.uuid)) {
+            return this._recheck(order);
+        }
+    }
+
+    async _recheck(order) {
+        const { ref, code } = order.loyaltyEngineMember;
+        const answer = await this.identify(ref || code, { order, isSilent: true });
+        if (NO_MEMBER.has(answer.status)) {
+            this.tell(answer, code, order);
+        }
+    }
+
+    /**
+     * Take the member off an order.
+     *
+     * @param {Object} order
+     */
+    remove(order) {
+        this._settle(order);
+        order.setLoyaltyEngineMember();
+    }
+
+    /**
+     * Let the cashier type a code.
+     *
+     * @param {Object} order
+     */
+    openPopup(order) {
+        this.pos.dialog.add(MemberPopup, {
+            identify: (code) => this.identify(code, { order, isSilent: true }),
+            tell: (answer, code) => this.tell(answer, code, order),
+        });
+    }
+
+    /**
+     * Tell the cashier what came of a look-up. A notification: nothing to close while selling.
+     *
+     * @param {{status: string}} answer
+     * @param {string} code
+     * @param {Object} order
+     */
+    tell(answer, code, order) {
+        const member = order.loyaltyEngineMember;
+        const isKept = !NO_MEMBER.has(answer.status) && member?.code === code && !member.ref;
+        const words = inWords(answer, code);
+        this.pos.notification.add(isKept ? `${words} ${keptInWords()}` : words, {
+            type: "warning",
+        });
+    }
+
+    /** The one place that waits for the engine. */
+    async _lookUp(order, code, before) {
+        const lookup = { before };
+        this.lookups.set(order.uuid, lookup);
+        order.uiState.loyaltyEngine.lookingUp = code;
+        const answer = await this.service.identify(code);
+        // Another scan came, the member was removed, or the order is paid or gone.
+        const isWanted =
+            this.lookups.get(order.uuid) === lookup &&
+            !order.finalized &&
+            this.pos.models["pos.order"].getBy("uuid", order.uuid);
+        if (!isWanted) {
+            if (this.lookups.get(order.uuid) === lookup) {
+                this._settle(order);
+            }
+            return { status: "superseded" };
+        }
+        this._settle(order);
+        return answer;
+    }
+
+    _settle(order) {
+        this.lookups.delete(order.uuid);
+        order.uiState.loyaltyEngine.lookingUp = false;
+    }
+
+    _isCurrent(order) {
+        return order.uuid === this.pos.selectedOrderUuid;
+    }
+
+    _snapshot(order) {
+        return order.loyaltyEngineMember && { ...order.loyaltyEngineMember };
+    }
+
+    _welcome(order, code, { member, partnerId }) {
+        const wallet = { ...member, isLinked: Boolean(partnerId), seenAt: Date.now() };
+        order.setLoyaltyEngineMember({ code, ref: member.ref, wallet });
+        if (this.pos.ui.isSmall && this._isCurrent(order)) {
+            // On a phone the order is not beside the products.
+            const parts = [member.tier, member.name || member.accountNumber];
+            if (member.points !== null) {
+                parts.push(_t("%s points", formatPoints(member.points)));
+            }
+            this.pos.notification.add(parts.filter(Boolean).join(" · "), { type: "success" });
+        }
+        return this._selectCustomer(order, member.ref, partnerId);
+    }
+
+    // --- Customers ---
+
+    /**
+     * Follow the customer: a linked one brings a member, and takes it along.
+     *
+     * @param {Object} order
+     * @param {Object} [previous] the customer before
+     */
+    onCustomerChanged(order, previous) {
+        const partner = order.partner_id;
+        if (partner?.id === previous?.id || order.finalized) {
+            return;
+        }
+        const member = order.loyaltyEngineMember;
+        const ref = partner?.loyalty_engine_ref;
+        if (ref && member && [member.ref, member.code].includes(ref)) {
+            return;
+        }
+        // A member that was scanned or typed stays whoever the customer is.
+        if (member && member.code === previous?.loyalty_engine_ref) {
+            this.remove(order);
+        }
+        if (ref) {
+            this.identify(ref, { order });
+        }
+    }
+
+    /**
+     * Link the order's member to a customer: the order's own if it has one, else one to choose.
+     *
+     * @param {Object} order
+     */
+    async linkCustomer(order) {
+        const { ref, wallet } = order.loyaltyEngineMember;
+        const partner = await this._chooseCustomer(order, wallet);
+        if (!partner) {
+            return;
+        }
+        const { status } = await this.service.linkCustomer(ref, partner.id);
+        if (status !== "linked") {
+            this.pos.notification.add(
+                status === "taken"
+                    ? _t("%s or this member is already linked to somebody else.", partner.name)
+                    : inWords({ status }, ref),
+                { type: "warning" }
+            );
+            return;
+        }
+        this.pos.notification.add(_t("%s is now linked to this member.", partner.name), {
+            type: "success",
+        });
+        await this._readPartner(partner.id);
+        if (order.loyaltyEngineMember?.ref === ref && !order.finalized) {
+            order.uiState.loyaltyEngine.wallet.isLinked = true;
+            await this._selectCustomer(order, ref, partner.id);
+        }
+    }
+
+    async _chooseCustomer(order, wallet) {
+        const partner = order.partner_id;
+        if (!partner) {
+            return makeAwaitable(this.pos.dialog, PartnerList, { partner: null });
+        }
+        const isSure = await ask(this.pos.dialog, {
+            title: _t("Link this customer"),
+            body: _t("Is %(customer)s the member %(member)s?", {
+                customer: partner.name,
+                member: wallet.name || wallet.accountNumber || wallet.ref,
+            }),
+            confirmLabel: _t("Link"),
+            cancelLabel: _t("Discard"),
+        });
+        return isSure && partner;
+    }
+
+    async _selectCustomer(order, ref, partnerId) {
+        // An invoice and a return are for the customer that they are for.
+        const isBound = order.partner_id && (order.isToInvoice() || order.getHasRefundLines());
+        if (!partnerId || order.partner_id?.id === partnerId || isBound) {
+            return;
+        }
+        const partner =
+            this.pos.models["res.partner"].get(partnerId) || (await this._readPartner(partnerId));
+        if (!partner || order.finalized || order.loyaltyEngineMember?.ref !== ref) {
+            return;
+        }
+        if (this._isCurrent(order)) {
+            this.pos.setPartnerToCurrentOrder(partner);
+        } else {
+            order.setPartner(partner);
+        }
+    }
+
+    async _readPartner(partnerId) {
+        try {
+            const partners = await this.pos.data.read("res.partner", [partnerId]);
+            return partners[0];
+        } catch (error) {
+            // The sale goes on with the member alone.
+            if (!(error instanceof ConnectionLostError || error instanceof RPCError)) {
+                throw error;
+            }
+        }
+    }
+
+    // --- Receipt ---
+
+    /**
+     * Learn what a paid order has earned, for its receipt. Waits half a second at most.
+     *
+     * @param {Object} order
+     */
+    async readReceipt(order) {
+        const isKnown = order.uiState.loyaltyEngine.receipt?.pointsEarned != null;
+        if (!order.loyaltyEngineMember || !order.finalized || !order.isSynced || isKnown) {
+            return;
+        }
+        if (!this.receipts.has(order.uuid)) {
+            this.receipts.set(order.uuid, this.service.receipt(order.uuid));
+        }
+        try {
+            const answer = await this.receipts.get(order.uuid);
+            if (answer.pointsEarned !== null || answer.points !== null) {
+                order.uiState.loyaltyEngine.receipt = answer;
+            }
+        } finally {
+            this.receipts.delete(order.uuid);
+        }
+    }
+
+    /**
+     * Keep a shown receipt up to date: a few looks, then never again.
+     *
+     * @param {Object} order
+     * @returns {() => void} to stop looking
+     */
+    followReceipt(order) {
+        const timers = RECEIPT_LOOKS.map((delay) =>
+            browser.setTimeout(() => this.readReceipt(order), delay)
+        );
+        return () => timers.forEach((timer) => browser.clearTimeout(timer));
+    }
+}
+
+function fetchKey(member) {
+    return member && `${member.code} ${member.ref}`;
+}
+
+/** Keep the newest entries only: a till may run for weeks. */
+function remember(map, key, value) {
+    map.delete(key);
+    map.set(key, value);
+    if (map.size > REMEMBERED) {
+        map.delete(map.keys().next().value);
+    }
+}

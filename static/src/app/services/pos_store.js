@@ -1,0 +1,48 @@
+import { markRaw } from "@odoo/owl";
+import { patch } from "@web/core/utils/patch";
+import { PosStore } from "@point_of_sale/app/services/pos_store";
+import { LoyaltyEngineService } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
+import { MemberDesk } from "@pos_loyalty_engine/app/services/member_desk";
+
+patch(PosStore.prototype, {
+    async processServerData() {
+        const result = await super.processServerData(...arguments);
+        const connection = this.config._loyalty_engine;
+        // Null where no connection is set: then nothing in this module does anything.
+        this.loyaltyEngine = connection
+            ? markRaw(
+                  new MemberDesk(
+                      this,
+                      new LoyaltyEngineService({
+                          configId: this.config.id,
+                          sessionId: () => this.session.id,
+                          timeLimit: connection.time_limit,
+                          isOffline: () => this.data.network.offline,
+                      })
+                  )
+              )
+            : null;
+        return result;
+    },
+
+    setPartnerToCurrentOrder() {
+        const order = this.getOrder();
+        const previous = order.partner_id;
+        const result = super.setPartnerToCurrentOrder(...arguments);
+        this.loyaltyEngine?.onCustomerChanged(order, previous);
+        return result;
+    },
+
+    // An order without lines but with a member is somebody's: the next customer gets another one.
+    getEmptyOrder() {
+        const order = super.getEmptyOrder(...arguments);
+        return order.loyaltyEngineMember ? this.addNewOrder() : order;
+    },
+
+    async printReceipt({ basic = false, order = this.getOrder() } = {}) {
+        if (!basic) {
+            await this.loyaltyEngine?.readReceipt(order);
+        }
+        return super.printReceipt(...arguments);
+    },
+});

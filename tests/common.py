@@ -1,0 +1,83 @@
+from odoo.tests import tagged
+
+from odoo.addons.point_of_sale.tests.common import CommonPosTest
+
+from ..sandbox import demo
+from .sandbox_process import SandboxProcess
+
+
+@tagged("post_install", "-at_install")
+class LoyaltyEngineCase(CommonPosTest):
+    """A shop with a connection to a sandbox engine that runs in a process of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.sandbox = cls.enterClassContext(SandboxProcess())
+        cls.engine = cls.env["loyalty.engine"].create(
+            {
+                "name": "Sandbox",
+                "company_id": cls.company.id,
+                "environment": "custom",
+                "rewards_url": cls.sandbox.rewards_url,
+                "receipts_url": cls.sandbox.receipts_url,
+                "token_url": cls.sandbox.token_url,
+                "api_key": demo.API_KEY,
+                "client_id": demo.CLIENT_ID,
+                "client_secret": demo.CLIENT_SECRET,
+                "audience": demo.AUDIENCE,
+                "event_secret": demo.EVENT_SECRET,
+                "points_value": 0.01,
+                "estimated_points_per_unit": 1,
+            }
+        )
+        cls.config = cls.pos_config_usd
+        cls.config.write({"loyalty_engine_id": cls.engine.id, "loyalty_engine_store": "372"})
+        cls.product = cls.ten_dollars_with_10_incl.product_variant_id
+        cls.product.write(
+            {
+                "default_code": "TEN",
+                "categ_id": cls.env["product.category"].create({"name": "Tens"}).id,
+            }
+        )
+        cls.member = demo.MEMBERS[0]
+        cls.cron = cls.env.ref("pos_loyalty_engine.ir_cron_send_reports")
+
+    def setUp(self):
+        super().setUp()
+        self.sandbox.reset()
+
+    def sell(self, quantity=3, discount=0, member=None, **values):
+        """A paid order of the back office, at the till's price; ``member``: the engine's."""
+        if member:
+            values["loyalty_engine_member_ref"] = member.id
+            values["loyalty_engine_member_code"] = member.account_number
+        order, _refund = self.create_backend_pos_order(
+            {
+                "pos_config": self.config,
+                "order_data": values,
+                "line_data": [
+                    {"product_id": self.product.id, "qty": quantity, "discount": discount}
+                ],
+                "payment_data": [{"payment_method_id": self.cash_payment_method.id}],
+            }
+        )
+        return order
+
+    def report_of(self, order):
+        report = self.env["loyalty.engine.report"].search([("order_uuid", "=", order.uuid)])
+        report.invalidate_recordset()
+        return report
+
+    def send_reports(self):
+        """Run the sending job as cron does."""
+        with self.enter_registry_test_mode():
+            self.cron.method_direct_trigger()
+        self.env.invalidate_all()
+
+    def end_the_rest(self):
+        """Let the time pass in which the connection rests after a failure."""
+        self.env["loyalty.engine.health"].sudo().search([]).unlink()
+
+    def events(self, kind="POS_SALE"):
+        return [event for event in self.sandbox.events() if event["type"] == kind]

@@ -1,0 +1,200 @@
+import json
+import logging
+from pathlib import Path
+
+from psycopg2.errors import UniqueViolation
+
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import Form, new_test_user, tagged
+from odoo.tools import mute_logger
+
+from ..models.loyalty_engine import SECRETS
+from ..sandbox import demo
+from .common import LoyaltyEngineCase
+
+SECRET_VALUES = (demo.API_KEY, demo.CLIENT_SECRET, demo.EVENT_SECRET)
+
+
+@tagged("post_install", "-at_install")
+class TestConnection(LoyaltyEngineCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        company = {"company_id": cls.company.id, "company_ids": [(6, 0, cls.company.ids)]}
+        cls.cashier = new_test_user(
+            cls.env, "le_cashier", groups="base.group_user,point_of_sale.group_pos_user", **company
+        )
+        cls.manager = new_test_user(
+            cls.env, "le_manager", groups="base.group_user,point_of_sale.group_pos_manager", **company
+        )
+        cls.administrator = new_test_user(
+            cls.env,
+            "le_administrator",
+            groups="base.group_user,base.group_system,point_of_sale.group_pos_manager",
+            **company,
+        )
+
+    # === Secrets ===
+
+    def test_secrets_are_for_administrators_only(self):
+        for user in (self.cashier, self.manager):
+            with self.assertRaises(AccessError):
+                self.engine.with_user(user).read(list(SECRETS))
+        self.assertNotIn("api_key", self.engine.with_user(self.manager).read()[0])
+        with self.assertRaises(AccessError):
+            self.engine.with_user(self.manager).search([("api_key", "=like", "s%")])
+        self.assertEqual(
+            self.engine.with_user(self.administrator).read(["api_key"])[0]["api_key"],
+            demo.API_KEY,
+        )
+
+    def test_only_administrators_say_where_secrets_go(self):
+        with self.assertRaises(AccessError):
+            self.engine.with_user(self.manager).rewards_url = "https://elsewhere.example/v1"
+
+    def test_secrets_leave_through_no_export(self):
+        engine = self.engine.with_user(self.administrator)
+        with self.assertRaises(AccessError):
+            engine.export_data(["name", "client_secret"])
+        with self.assertRaises(AccessError):
+            self.config.with_user(self.administrator).export_data(["loyalty_engine_id/api_key"])
+        self.assertIn("Sandbox", str(engine.export_data(["name"])))
+
+    def test_a_copy_of_a_connection_has_no_secrets(self):
+        copy = self.engine.copy()
+        for name in (*SECRETS, "check_result"):
+            self.assertFalse(copy[name], name)
+
+    def test_no_till_loads_a_secret(self):
+        self.config.open_ui()
+        session = self.config.current_session_id
+        for user in (self.cashier, self.administrator):
+            with self.subTest(user=user.login):
+                data = session.with_user(user).with_context(pos_config_id=self.config.id).load_data([])
+                self.assertNotIn("loyalty.engine", data)
+                text = json.dumps(data, default=str)
+                self.assertIn("_loyalty_engine", text)
+                for value in SECRET_VALUES:
+                    self.assertNotIn(value, text)
+
+    def test_no_secret_in_the_log_even_at_debug_level(self):
+        order = self.sell(member=self.member)
+        with self.assertLogs(level=logging.DEBUG) as logs:
+            logging.getLogger().debug("watched")
+            self.engine.action_check()
+            self.send_reports()
+        self.assertEqual(self.report_of(order).state, "sent")
+        text = "\n".join(logs.output)
+        for value in SECRET_VALUES:
+            self.assertNotIn(value, text)
+
+    def test_a_neutralized_copy_knows_no_secret_and_sends_nothing(self):
+        script = Path(__file__).parent.parent / "data" / "neutralize.sql"
+        self.env.flush_all()
+        self.env.cr.execute(script.read_text(encoding="utf-8"))
+        self.env.invalidate_all()
+        for name in SECRETS:
+            self.assertFalse(self.engine[name], name)
+        order = self.sell()
+        self.send_reports()
+        self.assertEqual(self.report_of(order).state, "waiting")
+        self.assertEqual(self.sandbox.requests(), [])
+
+    # === Settings ===
+
+    def test_addresses_follow_the_environment(self):
+        with Form(self.env["loyalty.engine"]) as form:
+            form.name = "Live"
+            form.environment = "us"
+            self.assertIn(".us.", form.rewards_url)
+            form.environment = "eu"
+            self.assertNotIn(".us.", form.rewards_url)
+
+    def test_only_safe_addresses(self):
+        for address in (
+            "http://api.example/v1",
+            "https://user:word@api.example/v1",
+            "ftp://api.example",
+            "https://api.example/v1?key=1",
+        ):
+            with self.subTest(address=address), self.assertRaises(ValidationError):
+                self.engine.rewards_url = address
+
+    def test_event_types_have_capital_letters_only(self):
+        for name in ("pos_sale", "POS_SALE_2", "P", "POS__SALE", ""):
+            with self.subTest(name=name), self.assertRaises(ValidationError):
+                self.engine.sale_event_type = name
+
+    def test_templates_are_checked_with_words(self):
+        for template in ("{", '{"total": "$totale"}', "[]", '{"total": "$total"}'):
+            with self.subTest(template=template), self.assertRaises(ValidationError):
+                self.engine.event_template = template
+
+    def test_orders_need_the_address_of_the_receipts_service(self):
+        with self.assertRaises(ValidationError):
+            self.engine.write({"reporting": "order", "receipts_url": False})
+
+    def test_the_connection_stays_while_a_till_is_open(self):
+        self.config.open_ui()
+        self.config.current_session_id.set_opening_control(0, "")
+        with self.assertRaisesRegex(UserError, "Loyalty Engine"):
+            self.config.loyalty_engine_id = self.engine.copy()
+
+    def test_the_connection_is_of_the_same_company(self):
+        other = self.env["res.company"].create({"name": "Other"})
+        with self.assertRaises(ValidationError):
+            self.engine.company_id = other
+        foreign = self.engine.copy({"company_id": other.id})
+        with self.assertRaises(UserError):
+            self.config.loyalty_engine_id = foreign
+
+    # === The test of the connection ===
+
+    def test_check_says_what_works(self):
+        self.engine.with_user(self.administrator).action_check()
+        self.assertNotIn("✗", self.engine.check_result)
+        self.assertEqual(self.engine.check_result.count("✓"), 5)
+        self.assertEqual(self.events(), [])
+
+    def test_check_says_what_does_not(self):
+        self.engine.sale_event_type = "NO_SUCH_TYPE"
+        self.engine.points_value_setting = "noSuchSetting"
+        self.engine.action_check()
+        self.assertEqual(self.engine.check_result.count("✗"), 3)
+        self.assertIn("NO_SUCH_TYPE", self.engine.check_result)
+
+    def test_check_with_wrong_credentials(self):
+        self.engine.client_secret = "wrong"
+        self.engine.action_check()
+        self.assertIn("refuses", self.engine.check_result)
+        self.assertNotIn("wrong", self.engine.check_result)
+
+    def test_check_without_key(self):
+        self.engine.api_key = False
+        self.engine.action_check()
+        self.assertIn("✗", self.engine.check_result)
+
+    def test_the_value_of_a_point_follows_the_engine(self):
+        self.engine.points_value = 0.5
+        with self.enter_registry_test_mode():
+            self.env.ref("pos_loyalty_engine.ir_cron_refresh_points_values").method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual(self.engine.points_value, 0.01)
+
+    # === Contacts ===
+
+    def test_a_member_is_linked_once_per_company(self):
+        values = {"name": "Mia", "loyalty_engine_ref": self.member.id, "company_id": self.company.id}
+        self.env["res.partner"].create(values)
+        with mute_logger("odoo.sql_db"), self.assertRaises(UniqueViolation), self.env.cr.savepoint():
+            self.env["res.partner"].create(values)
+        other = self.env["res.company"].create({"name": "Other"})
+        self.env["res.partner"].create({**values, "company_id": other.id})
+
+    def test_emptied_identifiers_are_no_identifier(self):
+        partners = self.env["res.partner"].create(
+            [{"name": name, "loyalty_engine_ref": ""} for name in ("A", "B")]
+        )
+        partners.write({"loyalty_engine_account_number": "  "})
+        self.env.flush_all()
+        self.assertEqual(partners.mapped("loyalty_engine_ref"), [False, False])

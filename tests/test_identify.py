@@ -1,0 +1,254 @@
+from unittest.mock import patch
+
+from odoo.tests import HttpCase, JsonRpcException, new_test_user, tagged
+from odoo.tools import mute_logger
+
+from ..models import loyalty_engine_lookup
+from ..sandbox import demo
+from .common import LoyaltyEngineCase
+
+ROUTE = "/pos_loyalty_engine/"
+CONTROLLER = "odoo.addons.pos_loyalty_engine.controllers.pos_loyalty_engine"
+
+
+@tagged("post_install", "-at_install")
+class TestIdentify(LoyaltyEngineCase, HttpCase):
+    """The routes as a cashier's browser calls them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.other_company = cls.env["res.company"].create({"name": "Elsewhere"})
+        # Works here too, but somewhere else by default: an own route carries no company.
+        cls.cashier = new_test_user(
+            cls.env,
+            "le_cashier",
+            groups="base.group_user,point_of_sale.group_pos_user",
+            company_id=cls.other_company.id,
+            company_ids=[(6, 0, (cls.company + cls.other_company).ids)],
+        )
+        cls.config.open_ui()
+        cls.pos_session = cls.config.current_session_id
+        cls.pos_session.set_opening_control(0, "")
+
+    def setUp(self):
+        super().setUp()
+        self.authenticate("le_cashier", "le_cashier")
+
+    def ask(self, route, **params):
+        params = {"config_id": self.config.id, "session_id": self.pos_session.id, **params}
+        answer = self.make_jsonrpc_request(ROUTE + route, params)
+        self.env.invalidate_all()
+        return answer
+
+    def identify(self, code):
+        return self.ask("identify", code=code)
+
+    def link(self, member=None, company=None, **values):
+        member = member or self.member
+        return self.env["res.partner"].create(
+            {
+                "name": "Linked customer",
+                "loyalty_engine_ref": member.id,
+                "loyalty_engine_account_number": member.account_number,
+                "loyalty_engine_auth_identifier": member.auth_identifier,
+                "company_id": company and company.id,
+                **values,
+            }
+        )
+
+    # === Who it is ===
+
+    def test_by_id_and_by_account_number(self):
+        for code in (self.member.id, self.member.account_number, f" {self.member.id}\n"):
+            with self.subTest(code=code):
+                answer = self.identify(code)
+                self.assertEqual(answer["status"], "found")
+                self.assertEqual(answer["partner_id"], False)
+                member = answer["member"]
+                self.assertEqual(member["ref"], self.member.id)
+                self.assertEqual(member["account_number"], self.member.account_number)
+                self.assertIn(self.member.given_name, member["name"])
+                self.assertEqual(member["tier"], self.member.tier)
+                self.assertEqual(member["points"], self.member.points)
+                self.assertEqual(member["points_value"], 0.01)
+
+    def test_a_linked_customer_is_named(self):
+        partner = self.link()
+        for code in (
+            self.member.id,
+            self.member.account_number,
+            self.member.auth_identifier,
+        ):
+            with self.subTest(code=code):
+                answer = self.identify(code)
+                self.assertEqual(answer["status"], "found")
+                self.assertEqual(answer["partner_id"], partner.id)
+
+    def test_customers_of_other_companies_are_not_seen(self):
+        self.link(company=self.other_company)
+        self.assertEqual(self.identify(self.member.id)["partner_id"], False)
+
+    def test_with_prefix_and_without(self):
+        self.engine.member_code_prefix = "WLL-"
+        for code in (f"WLL-{self.member.account_number}", self.member.account_number):
+            self.assertEqual(self.identify(code)["status"], "found", code)
+
+    def test_an_id_costs_one_round_trip(self):
+        self.identify(demo.MEMBERS[1].id)
+        self.sandbox.reset()
+        self.identify(self.member.id)
+        paths = [request["path"] for request in self.sandbox.requests()]
+        self.assertEqual(len(paths), 2, paths)
+
+    # === Words for what is wrong ===
+
+    def test_unknown(self):
+        for code in ("9999999", "", "x" * 600, "a\x00b", 12, None):
+            with self.subTest(code=code):
+                self.assertEqual(self.identify(code), {"status": "unknown"})
+
+    def test_ambiguous(self):
+        self.link(company=self.company)
+        self.link()
+        self.assertEqual(self.identify(self.member.account_number), {"status": "ambiguous"})
+
+    def test_restricted(self):
+        (restricted,) = [member for member in demo.MEMBERS if member.restricted]
+        self.assertEqual(self.identify(restricted.id), {"status": "restricted"})
+
+    def test_slow(self):
+        self.identify(self.member.id)
+        self.engine.till_deadline = 1
+        self.sandbox.faults(kind="latency", seconds=3)
+        self.assertEqual(self.identify(self.member.id), {"status": "slow"})
+
+    def test_down_and_nobody_waits_after_three_failures(self):
+        self.sandbox.stop()
+        try:
+            for _attempt in range(3):
+                self.assertEqual(self.identify(self.member.id), {"status": "down"})
+        finally:
+            self.sandbox.start()
+        self.sandbox.reset()
+        self.assertEqual(self.identify(self.member.id), {"status": "down"})
+        self.assertEqual(self.sandbox.requests(), [], "answered without asking the engine")
+        # The pause is over: one request tries it, and everything is as before.
+        self.env.cr.execute("UPDATE loyalty_engine_health SET resume_at = now() - interval '1 day'")
+        self.assertEqual(self.identify(self.member.id)["status"], "found")
+        self.assertEqual(self.engine._health().failures, 0)
+
+    @mute_logger(CONTROLLER)
+    def test_credentials_refused(self):
+        self.sandbox.faults(kind="wrong_token")
+        self.assertEqual(self.identify(self.member.id), {"status": "refused"})
+
+    def test_without_connection(self):
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE pos_config SET loyalty_engine_id = NULL")
+        self.env.invalidate_all()
+        self.assertEqual(self.identify(self.member.id), {"status": "not_configured"})
+
+    def test_nobody_tries_codes_endlessly(self):
+        with patch.object(loyalty_engine_lookup, "MISSES_PER_WINDOW", 3):
+            for number in range(3):
+                self.assertEqual(self.identify(f"99999{number}")["status"], "unknown")
+            answer = self.identify(self.member.id)
+        self.assertEqual(answer["status"], "limited")
+        self.assertGreater(answer["retry_after"], 0)
+        with patch.object(loyalty_engine_lookup, "LOOKUPS_PER_MINUTE", 3):
+            self.assertEqual(self.identify(self.member.id)["status"], "limited")
+
+    # === Who may ask ===
+
+    def assertForbidden(self, route="identify", **params):
+        with mute_logger("odoo.http"), self.assertRaises(JsonRpcException) as caught:
+            self.ask(route, **params)
+        self.assertIn("Forbidden", str(caught.exception))
+
+    def test_only_at_an_open_till_of_an_own_company(self):
+        code = self.member.id
+        self.assertForbidden(code=code, config_id=self.pos_config_eur.id)
+        self.assertForbidden(code=code, session_id=0)
+        self.assertForbidden(code=code, config_id="1; DROP TABLE")
+        self.cashier.company_ids = self.other_company
+        self.assertForbidden(code=code)
+
+    def test_not_for_others_than_cashiers(self):
+        new_test_user(
+            self.env,
+            "le_nobody",
+            groups="base.group_user",
+            company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )
+        self.authenticate("le_nobody", "le_nobody")
+        for route, params in (
+            ("identify", {"code": self.member.id}),
+            ("link_customer", {"member_ref": self.member.id, "partner_id": 1}),
+            ("receipt", {"order_uuid": "x"}),
+        ):
+            with self.subTest(route=route):
+                self.assertForbidden(route, **params)
+
+    def test_not_when_the_session_is_closed(self):
+        self.pos_session.state = "closed"
+        self.assertForbidden(code=self.member.id)
+
+    # === Linking ===
+
+    def test_link_a_customer(self):
+        answer = self.ask(
+            "link_customer", member_ref=self.member.id, partner_id=self.partner_mobt.id
+        )
+        self.assertEqual(answer, {"status": "linked"})
+        self.assertEqual(self.partner_mobt.loyalty_engine_ref, self.member.id)
+        self.assertEqual(
+            self.partner_mobt.loyalty_engine_account_number, self.member.account_number
+        )
+        self.assertEqual(
+            self.partner_mobt.loyalty_engine_auth_identifier, self.member.auth_identifier
+        )
+
+    def test_a_member_and_a_customer_are_linked_to_one_only(self):
+        self.link()
+        answer = self.ask(
+            "link_customer", member_ref=self.member.id, partner_id=self.partner_mobt.id
+        )
+        self.assertEqual(answer, {"status": "taken", "by": "customer"})
+        other = self.link(demo.MEMBERS[1])
+        answer = self.ask("link_customer", member_ref=demo.MEMBERS[2].id, partner_id=other.id)
+        self.assertEqual(answer, {"status": "taken", "by": "member"})
+
+    def test_a_browser_that_lies_links_nobody(self):
+        answer = self.ask(
+            "link_customer", member_ref="not a member", partner_id=self.partner_mobt.id
+        )
+        self.assertEqual(answer, {"status": "unknown"})
+        self.assertFalse(self.partner_mobt.loyalty_engine_ref)
+
+    # === Receipt ===
+
+    def test_receipt_of_a_reported_sale(self):
+        order = self.sell(quantity=3, member=self.member)
+        self.assertEqual(self.ask("receipt", order_uuid=order.uuid)["state"], "waiting")
+        self.send_reports()
+        self.sandbox.wait_for_reactors()
+        answer = self.ask("receipt", order_uuid=order.uuid)
+        self.assertEqual(answer["state"], "sent")
+        self.assertEqual(answer["points_earned"], 30)
+        self.assertEqual(answer["points"], self.member.points + 30)
+        self.assertEqual(self.report_of(order).points_earned, 30)
+
+    def test_receipt_of_a_sale_to_anybody(self):
+        order = self.sell()
+        self.send_reports()
+        answer = self.ask("receipt", order_uuid=order.uuid)
+        self.assertEqual((answer["points_earned"], answer["points"]), (None, None))
+
+    def test_receipt_while_the_engine_is_slow(self):
+        order = self.sell(member=self.member)
+        self.send_reports()
+        self.sandbox.faults(kind="latency", seconds=2)
+        answer = self.ask("receipt", order_uuid=order.uuid)
+        self.assertEqual((answer["state"], answer["points_earned"]), ("sent", None))

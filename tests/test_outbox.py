@@ -1,0 +1,334 @@
+import json
+from unittest.mock import patch
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..models import loyalty_engine_sender
+from .common import LoyaltyEngineCase
+
+SENDER = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_sender"
+REPORT = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_report"
+
+
+@tagged("post_install", "-at_install")
+class TestOutbox(LoyaltyEngineCase):
+    def setUp(self):
+        super().setUp()
+        # Everything that is due is due at once.
+        self.patch(loyalty_engine_sender, "LOOK_UP_AFTER", (0,))
+        self.patch(loyalty_engine_sender, "SHORT_WAIT", 0)
+
+    def _overdue(self, order):
+        """Let the time pass in which a request can arrive late."""
+        report = self.report_of(order)
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET sent_at = sent_at - interval '1 day',"
+            " due_at = due_at - interval '1 day' WHERE id = %s",
+            (report.id,),
+        )
+
+    def test_a_sale_is_reported_field_by_field(self):
+        order = self.sell(quantity=3, discount=10, member=self.member)
+        self.assertEqual(self.report_of(order).state, "waiting")
+        self.assertEqual(self.events(), [])
+
+        self.send_reports()
+
+        (event,) = self.events()
+        self.assertEqual(event["subject"], self.member.id)
+        self.assertEqual(event["executor"], f"pos-{self.config.id}")
+        self.assertEqual(
+            event["occurredAt"], f"{order.date_order.isoformat(timespec='milliseconds')}Z"
+        )
+        self.assertEqual(
+            event["payload"],
+            {
+                "transactionId": order.uuid,
+                "receiptNumber": order.pos_reference,
+                "storeId": "372",
+                "tillId": f"pos-{self.config.id}",
+                "cashierId": f"user-{self.env.uid}",
+                "currency": "USD",
+                "total": 27.0,
+                "totalWithoutTax": 24.55,
+                "tax": 2.45,
+                "discount": 3.0,
+                "lines": [
+                    {
+                        "sku": "TEN",
+                        "quantity": 3,
+                        "unitPrice": 10.0,
+                        "amount": 27.0,
+                        "amountWithoutTax": 24.55,
+                        "discount": 3.0,
+                        "category": "Tens",
+                    }
+                ],
+                "payments": [{"kind": "cash", "amount": 27.0}],
+            },
+        )
+        report = self.report_of(order)
+        self.assertEqual(report.state, "sent")
+        self.assertEqual(report.event_ref, str(event["id"]))
+        self.assertEqual(order.loyalty_engine_report_state, "sent")
+
+    def test_a_sale_to_anybody_is_reported_without_subject(self):
+        self.sell()
+        self.send_reports()
+        (event,) = self.events()
+        self.assertFalse(event.get("subject"))
+
+    def test_amounts_in_the_smallest_unit(self):
+        self.engine.amount_unit = "minor"
+        self.sell(quantity=3, discount=10)
+        self.send_reports()
+        (event,) = self.events()
+        self.assertEqual(event["payload"]["total"], 2700)
+        self.assertEqual(event["payload"]["lines"][0]["amountWithoutTax"], 2455)
+        self.assertEqual(event["payload"]["lines"][0]["quantity"], 3)
+
+    def test_paid_twice_is_reported_once(self):
+        order = self.sell()
+        self.env["loyalty.engine.report"]._freeze(order)
+        self.send_reports()
+        self.send_reports()
+        self.assertEqual(len(self.events()), 1)
+
+    def test_a_return_is_no_sale(self):
+        self.create_backend_pos_order(
+            {
+                "pos_config": self.config,
+                "line_data": [{"product_id": self.product.id, "qty": 1}],
+                "payment_data": [{"payment_method_id": self.cash_payment_method.id}],
+                "refund_data": [{"payment_method_id": self.cash_payment_method.id}],
+            }
+        )
+        self.send_reports()
+        self.assertEqual(len(self.events()), 1)
+
+    def test_nothing_is_written_down_where_reporting_is_off(self):
+        self.engine.reporting = "off"
+        self.assertFalse(self.report_of(self.sell()))
+
+    # === A fault of ours ===
+
+    def test_a_fault_of_ours_does_not_refuse_the_sale(self):
+        with (
+            mute_logger(REPORT),
+            patch.object(
+                type(self.env["pos.order"]), "_loyalty_engine_sale", side_effect=ZeroDivisionError
+            ),
+        ):
+            order = self.sell(member=self.member)
+        self.assertEqual(order.state, "paid")
+        self.assertEqual(self.report_of(order).state, "not_built")
+        self.assertEqual(self.engine.activity_ids.user_id, self.engine.responsible_id)
+        self.assertEqual(self.config.loyalty_engine_trouble_count, 1)
+
+        with self.enter_registry_test_mode():
+            self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
+        self.send_reports()
+        (event,) = self.events()
+        self.assertEqual(event["payload"]["transactionId"], order.uuid)
+        self.assertEqual(event["subject"], self.member.id)
+
+    def test_a_fault_in_the_database_does_not_refuse_the_sale(self):
+        def break_the_transaction(order):
+            order.env.cr.execute("SELECT 1/0")
+
+        with (
+            mute_logger(REPORT, "odoo.sql_db"),
+            patch.object(
+                type(self.env["pos.order"]), "_loyalty_engine_sale", break_the_transaction
+            ),
+        ):
+            order = self.sell()
+        self.env.flush_all()
+        self.assertEqual(order.state, "paid")
+
+    def test_the_safety_net_finds_sales_without_a_row(self):
+        with patch.object(type(self.env["loyalty.engine.report"]), "_freeze", return_value=None):
+            order = self.sell()
+        self.assertFalse(self.report_of(order))
+        with self.enter_registry_test_mode():
+            self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
+        self.assertEqual(self.report_of(order).state, "waiting")
+
+    def test_the_safety_net_leaves_sales_from_before_the_connection(self):
+        with patch.object(type(self.env["loyalty.engine.report"]), "_freeze", return_value=None):
+            order = self.sell()
+        self.config.loyalty_engine_since = fields.Datetime.add(fields.Datetime.now(), minutes=1)
+        with self.enter_registry_test_mode():
+            self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
+        self.assertFalse(self.report_of(order))
+
+    # === The engine in trouble ===
+
+    def test_engine_down_then_back(self):
+        self.sandbox.stop()
+        try:
+            order = self.sell()
+            self.send_reports()
+            report = self.report_of(order)
+            self.assertEqual((report.state, report.sends), ("waiting", 0))
+            self.assertTrue(self.engine._health().resume_at)
+        finally:
+            self.sandbox.start()
+        self.end_the_rest()
+        self.send_reports()
+        self.assertEqual(len(self.events()), 1)
+        self.assertEqual(self.report_of(order).state, "sent")
+
+    def test_a_connection_rests_after_a_failure(self):
+        self.sandbox.stop()
+        try:
+            self.sell()
+            self.send_reports()
+        finally:
+            self.sandbox.start()
+        self.send_reports()
+        self.assertEqual(self.events(), [], "it is still resting")
+
+    def test_drop_after_doing_is_looked_up_not_repeated(self):
+        self.sandbox.faults(kind="drop_after", method="POST", path="/events", times=1)
+        order = self.sell()
+        self.send_reports()
+        self.send_reports()
+        self.assertEqual(len(self.events()), 1)
+        report = self.report_of(order)
+        self.assertEqual((report.state, report.sends), ("sent", 1))
+
+    def test_drop_before_doing_goes_again_only_after_the_late_time(self):
+        self.sandbox.faults(kind="drop_before", method="POST", path="/events", times=1)
+        order = self.sell()
+        self.send_reports()
+        self.end_the_rest()
+        self.send_reports()
+        self.assertEqual(self.report_of(order).state, "unknown")
+        self.assertEqual(self.events(), [])
+        first = self.report_of(order).body
+
+        self._overdue(order)
+        self.send_reports()
+        (event,) = self.events()
+        report = self.report_of(order)
+        self.assertEqual((report.state, report.sends, report.body), ("sent", 2, first))
+        self.assertEqual(event["payload"]["transactionId"], order.uuid)
+
+    def test_a_process_that_died_in_the_middle_leaves_an_unknown_outcome(self):
+        order = self.sell()
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET state = 'sending', sends = 1,"
+            " sent_at = now() AT TIME ZONE 'UTC' WHERE order_uuid = %s",
+            (order.uuid,),
+        )
+        self.send_reports()
+        self.assertEqual(self.report_of(order).state, "unknown")
+        self.assertEqual(self.events(), [])
+
+    @mute_logger(SENDER)
+    def test_refused_is_dead_with_the_reason_and_goes_again_when_mended(self):
+        self.engine.sale_event_type = "NO_SUCH_TYPE"
+        order = self.sell()
+        self.send_reports()
+        report = self.report_of(order)
+        self.assertEqual(report.state, "dead")
+        self.assertTrue(report.reason)
+        self.assertEqual(len(self.engine.activity_ids), 1)
+        refused = report.body
+
+        self.engine.sale_event_type = "POS_SALE"
+        report.action_retry()
+        self.send_reports()
+        report = self.report_of(order)
+        self.assertEqual(report.state, "sent")
+        self.assertEqual(report.earlier_bodies, refused)
+        self.assertEqual(len(self.events()), 1)
+
+    def test_a_poisoned_row_stops_no_other(self):
+        poisoned = self.sell()
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET facts = '{\"currency\": 1}' WHERE order_uuid = %s",
+            (poisoned.uuid,),
+        )
+        order = self.sell()
+        self.send_reports()
+        self.assertEqual(self.report_of(poisoned).state, "dead")
+        self.assertEqual(self.report_of(order).state, "sent")
+
+    def test_refused_credentials_tell_the_responsible_and_keep_the_reports(self):
+        self.sandbox.faults(kind="wrong_token")
+        order = self.sell()
+        with mute_logger(SENDER):
+            self.send_reports()
+        self.assertEqual(self.report_of(order).state, "waiting")
+        self.assertEqual(len(self.engine.activity_ids), 1)
+
+    def test_throttled_waits(self):
+        self.sandbox.faults(kind="throttle", method="POST", path="/events", times=1)
+        order = self.sell()
+        self.send_reports()
+        self.assertEqual(self.report_of(order).state, "waiting")
+        health = self.engine._health()
+        self.assertTrue(health.resume_at)
+        self.assertEqual(health.failures, 0)
+
+    def test_another_database_sends_nothing(self):
+        self.engine.database_uuid = "somewhere else"
+        order = self.sell()
+        self.send_reports()
+        self.assertEqual(self.report_of(order).state, "waiting")
+        self.engine.action_use_this_database()
+        self.send_reports()
+        self.assertEqual(self.report_of(order).state, "sent")
+
+    # === Codes that could not be verified at the till ===
+
+    def test_an_unverified_code_is_resolved_before_reporting(self):
+        order = self.sell(loyalty_engine_member_code=self.member.account_number)
+        self.send_reports()
+        (event,) = self.events()
+        self.assertEqual(event["subject"], self.member.id)
+        self.assertEqual(self.report_of(order).member_ref, self.member.id)
+
+    def test_a_code_of_nobody_is_reported_without_member(self):
+        order = self.sell(loyalty_engine_member_code="0000000")
+        self.send_reports()
+        (event,) = self.events()
+        self.assertFalse(event.get("subject"))
+        self.assertIn("belongs to nobody", self.report_of(order).answer)
+
+    # === As orders of the Receipts service ===
+
+    def test_reported_as_an_order(self):
+        self.engine.reporting = "order"
+        self.sell(member=self.member)
+        self.send_reports()
+        self.assertEqual(self.events(), [])
+        (event,) = self.events("ORDER_PLACED")
+        self.assertIn(self.member.auth_identifier, json.dumps(event))
+
+    # === Who may ===
+
+    def test_only_managers_retry(self):
+        cashier = self.env["res.users"].create(
+            {
+                "name": "Cashier",
+                "login": "cashier",
+                "group_ids": [(6, 0, self.env.ref("point_of_sale.group_pos_user").ids)],
+                "company_id": self.company.id,
+                "company_ids": [(6, 0, self.company.ids)],
+            }
+        )
+        report = self.report_of(self.sell())
+        with self.assertRaises(AccessError):
+            report.with_user(cashier).action_retry()
+        with self.assertRaises(AccessError):
+            report.with_user(cashier).read(["state"])
+        with self.assertRaises(UserError):
+            report.action_retry()

@@ -1,0 +1,62 @@
+from odoo.tests import tagged
+
+from odoo.addons.point_of_sale.tests.common import TestPoSCommon
+
+from ..models.pos_order import PosOrder
+
+
+@tagged("post_install", "-at_install")
+class TestQueries(TestPoSCommon):
+    """What the module costs each order that a till syncs, in database queries."""
+
+    def setUp(self):
+        super().setUp()
+        self.config = self.basic_config
+        self.open_new_session()
+        self.product = self.create_product("Tea", self.categ_basic, 10.0, 5.0)
+
+    def _sync(self):
+        order = self.create_ui_order_data([(self.product, 3)])
+        self.env.flush_all()
+        self.env.invalidate_all()
+        before = self.env.cr.sql_log_count
+        self.env["pos.order"].sync_from_ui([order])
+        self.env.flush_all()
+        return self.env.cr.sql_log_count - before
+
+    def _sync_with(self, engine):
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE pos_config SET loyalty_engine_id = %s WHERE id = %s",
+            (engine.id or None, self.config.id),
+        )
+        self.env.invalidate_all()
+        self._sync()
+        return min(self._sync() for _attempt in range(3))
+
+    def test_with_a_connection_at_most_ten_queries_more(self):
+        engine = self.env["loyalty.engine"].create(
+            {
+                "name": "Never asked",
+                "company_id": self.company.id,
+                "environment": "custom",
+                "rewards_url": "http://127.0.0.1:9/v1",
+            }
+        )
+        without = self._sync_with(self.env["loyalty.engine"])
+        with_connection = self._sync_with(engine)
+        self.assertTrue(
+            self.env["loyalty.engine.report"].search([("config_id", "=", self.config.id)])
+        )
+        self.assertLessEqual(with_connection - without, 10)
+
+    def test_without_connection_no_query_more(self):
+        nothing = self.env["loyalty.engine"]
+        with_hooks = self._sync_with(nothing)
+        self.patch(PosOrder, "action_pos_order_paid", lambda order: super(PosOrder, order).action_pos_order_paid())
+        self.patch(PosOrder, "_compute_loyalty_engine_report_state", self._leave_empty)
+        self.assertEqual(with_hooks, self._sync_with(nothing))
+
+    @staticmethod
+    def _leave_empty(orders):
+        orders.loyalty_engine_report_state = False
