@@ -56,9 +56,7 @@ class PosLoyaltyEngine(http.Controller):
         if user.is_restricted:
             return {"status": "restricted"}
         if not linked:
-            linked = config.env["res.partner"]._loyalty_engine_linked(
-                [user.id], config.company_id
-            )
+            linked = config.env["res.partner"]._loyalty_engine_linked([user.id], config.company_id)
         answer["partner_id"] = linked.id if len(linked) == 1 else False
         answer["member"] = {
             "ref": user.id,
@@ -135,21 +133,25 @@ class PosLoyaltyEngine(http.Controller):
         member_ref, event_ref = report.member_ref, report.event_ref
 
         def ask(client):
-            earned = None
-            if answer["points_earned"] is None and event_ref:
-                earned = client.get_event_reactions(event_ref, deadline=RECEIPT_DEADLINE)
-            wallet = client.get_wallet(member_ref, deadline=RECEIPT_DEADLINE)
-            return earned, wallet
+            started = time.monotonic()
+            points = answer["points_earned"]
+            if points is None and event_ref:
+                points = client.get_event_reactions(event_ref, deadline=RECEIPT_DEADLINE).points
+            left = RECEIPT_DEADLINE - (time.monotonic() - started)
+            # A balance from before the points came would only confuse.
+            if points is None or left <= 0:
+                return points, None
+            return points, client.get_wallet(member_ref, deadline=left).balance
 
         asked = self._ask(report.engine_id, ask)
         if asked["status"] != "found":
             return answer
-        earned, wallet = asked["value"]
-        if earned is not None and earned.points is not None:
-            answer["points_earned"] = float(earned.points)
-            report.write({"points_earned": earned.points, "points_known": True})
-        if wallet.balance is not None:
-            answer.update(points=float(wallet.balance), read_at=_now())
+        points, balance = asked["value"]
+        if points is not None and answer["points_earned"] is None:
+            answer["points_earned"] = float(points)
+            report.write({"points_earned": points, "points_known": True})
+        if balance is not None:
+            answer.update(points=float(balance), read_at=_now())
         return answer
 
     # === Who asks ===

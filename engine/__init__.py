@@ -2,11 +2,11 @@
 
 Read in this order: `errors` (what a failed call means for its effect), `settings` (where and as
 whom), `client` (a method per endpoint), `transport` (time limits, and what counts as sent),
-`credentials` (tokens), `answers` (what comes back), `bodies` (what may go out).
+`credentials` (tokens), `answers` (what comes back), `bodies` (what may go out), `pace` (how fast).
 
 Facts about the API carry the tag of their source in the docstrings: (S) the published guide
-"Integrating with POS", (D-...) a page of the public documentation, (C-...) public code, (I) a
-reading of ours where nothing is published, which therefore stands behind a setting.
+"Integrating with POS", (D-...) a page of the public documentation, (C-...) public code. (I) is a
+reading of ours where nothing is published: not a fact, and where it decides something, a setting.
 """
 
 from .answers import (

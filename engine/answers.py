@@ -191,21 +191,21 @@ def read_event(data: Any) -> Event:
 def read_reactions(data: Any) -> Reactions:
     """Read the reactions of an event, or of a rehearsal (I).
 
-    A list, or an object with the list under `reactions` and perhaps its sum under `points`.
+    A list, or an object with the list under `reactions` and perhaps its sum under `points`. A sum
+    that the list contradicts is unknown, and so is that of an empty list: 0 may become something.
     """
-    total = None
+    told = None
     if isinstance(data, dict):
-        total = read_number(data.get("points"))
-        data = data.get("reactions", [] if total is not None else None)
+        told = read_number(data.get("points"))
+        if told is not None and "reactions" not in data:
+            return Reactions(points=told)
+        data = data.get("reactions")
     entries = [_object(entry, "reaction") for entry in _list(data, "reactions")]
-    moved = [
-        number for entry in entries if (number := read_number(entry.get("points"))) is not None
-    ]
-    if total is None and moved:
-        total = sum(moved, Decimal(0))
-    elif total is not None and moved and total != sum(moved, Decimal(0)):
-        total = None
-    return Reactions(points=total, count=len(entries))
+    points = [read_number(entry.get("points")) for entry in entries]
+    moved = [number for number in points if number is not None]
+    total = sum(moved, Decimal(0)) if moved else None
+    contradicted = told is not None and told != total
+    return Reactions(points=None if contradicted else total, count=len(entries))
 
 
 def read_event_type(data: Any) -> EventType:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
@@ -33,7 +34,7 @@ MAX_LIMIT = 1000
 SEARCH_PAGE = 200
 #: Wallets read at once beside their users, over all threads that share a client.
 MEMBER_THREADS = 8
-#: Disorder in a list of events that is still called newest first.
+#: Disorder in a list of events that is still called newest first: clocks differ a little.
 ORDER_TOLERANCE = timedelta(minutes=1)
 
 _LONGEST_IDENTIFIER = 512  # C-SPEC, of the auth identifier
@@ -188,16 +189,17 @@ class LoyaltyEngineClient:
         limit: int = 100,
         skip: int = 0,
         order: str = "DESC",
-        filter: Mapping[str, Any] | str | None = None,
+        where: Mapping[str, Any] | str | None = None,
         *,
         deadline: float | None = None,
     ) -> list[Event]:
         """Return reported events, 1 to 1000 after the first `skip` (C-SPEC `ListQueryParams`).
 
-        By what "ASC" and "DESC" order is not published. `filter` has no published syntax; an object
-        is sent as JSON (I). Default deadline: `settings.background_deadline`.
+        By what "ASC" and "DESC" order is not published. `where` goes as `filter`, which has no
+        published syntax; an object is sent as JSON (I). Default deadline:
+        `settings.background_deadline`.
         """
-        return self._list_events(limit, skip, order, filter, self._in_background(deadline))
+        return self._list_events(limit, skip, order, where, self._in_background(deadline))
 
     def find_events(
         self,
@@ -225,6 +227,8 @@ class LoyaltyEngineClient:
         keys, wanted = reference_path.split("."), set(references)
         found: dict[str, Event] = {}
         seen: set[str] = set()
+        last: list[Event] = []
+        newest_first = True
         for _page in range(max_pages if wanted else 0):
             events = self._list_events(SEARCH_PAGE, len(seen), "DESC", None, ends)
             # An empty page is the end; a short one may be the engine's own limit.
@@ -238,13 +242,14 @@ class LoyaltyEngineClient:
                     found.setdefault(reference, event)
             if found.keys() == wanted:
                 return found
-            if not new or not _newest_first(events):
+            if not new:
                 raise EngineLookupIncomplete(
-                    "the events are not listed newest first, page by page",
-                    found=found,
-                    endpoint="GET /events",
+                    "the engine lists the same events again", found=found, endpoint="GET /events"
                 )
-            if _older(events[-1], since):
+            # In another order only the end of the list tells that there is no more.
+            newest_first = newest_first and _fall(last + new)
+            last = new[-1:]
+            if newest_first and _older(last[0], since):
                 return found
         if not wanted:
             return found
@@ -335,14 +340,14 @@ class LoyaltyEngineClient:
         limit: int,
         skip: int,
         order: str,
-        filter: Mapping[str, Any] | str | None,
+        where: Mapping[str, Any] | str | None,
         ends: Deadline,
     ) -> list[Event]:
         if not 1 <= limit <= MAX_LIMIT or skip < 0 or order not in ("ASC", "DESC"):
             raise ValueError("A list takes a limit of 1 to 1000, a skip of 0 or more, ASC or DESC.")
         query = {"limit": str(limit), "skip": str(skip), "order": order}
-        if filter:
-            query["filter"] = filter if isinstance(filter, str) else json.dumps(filter)
+        if where:
+            query["filter"] = where if isinstance(where, str) else json.dumps(where)
         return self._read(
             "/events",
             read=lambda data: answers.read_list(data, answers.read_event, "events"),
@@ -409,7 +414,14 @@ class LoyaltyEngineClient:
         return replace(
             request,
             headers={"X-Api-Key": settings.api_key, "Authorization": f"Bearer {bearer}"},
-            secrets=(*request.secrets, bearer, settings.api_key, settings.client_secret),
+            secrets=(
+                *request.secrets,
+                bearer,
+                settings.api_key,
+                settings.client_id,
+                settings.client_secret,
+                settings.event_secret,
+            ),
         )
 
     def _start(self, function: Callable[..., _T], *args: Any) -> Future[_T]:
@@ -440,19 +452,21 @@ def _segment(identifier: str) -> str:
 def _value_at(payload: Any, keys: list[str]) -> str:
     for key in keys:
         payload = payload.get(key) if isinstance(payload, dict) else None
-    return str(payload) if isinstance(payload, (str, int)) else ""
+    return str(payload) if type(payload) in (str, int) else ""
 
 
-def _newest_first(events: list[Event]) -> bool:
-    def falls(times: list[datetime | None]) -> bool:
+def _fall(events: list[Event]) -> bool:
+    """Tell whether events go from new to old, by either of their times."""
+
+    def fall(times: Iterable[datetime | None]) -> bool:
         known = [time for time in times if time is not None]
-        return all(
-            later <= earlier + ORDER_TOLERANCE
-            for earlier, later in zip(known, known[1:], strict=False)
-        )
+        oldest = itertools.accumulate(known, min)
+        pairs = zip(known[1:], oldest, strict=False)
+        in_order = all(time <= before + ORDER_TOLERANCE for time, before in pairs)
+        return in_order and known[:1] >= known[-1:]
 
-    return falls([event.reported_at for event in events]) or falls(
-        [event.occurred_at for event in events]
+    return fall(event.reported_at for event in events) or fall(
+        event.occurred_at for event in events
     )
 
 

@@ -9,8 +9,9 @@ import time
 class Pace:
     """Spaces the requests of many threads evenly, `per_second` of them.
 
-    What was missed in the last quarter of a second may be caught up, no more. The engine allows 100 requests a second for an API key (D-REWARDS); what one sender leaves free
-    is there for the others.
+    What was missed in the last quarter of a second may be caught up, no more. The engine allows
+    100 requests a second for an API key (D-REWARDS); what one sender leaves free is there for the
+    others.
     """
 
     def __init__(self, per_second: float) -> None:

@@ -39,6 +39,7 @@ _logger = logging.getLogger(__name__)
 
 SECRETS = ("api_key", "client_id", "client_secret", "event_secret")
 ADDRESSES = ("rewards_url", "receipts_url", "token_url")
+CHECK_MARKS = {True: ("text-success", "✓"), False: ("text-danger", "✗"), None: ("text-muted", "·")}
 
 # One client per connection and process: it holds the kept-alive connections and the admin token.
 # Only touched under the lock, and never larger than the number of connections.
@@ -215,7 +216,7 @@ class LoyaltyEngine(models.Model):
     points_value = fields.Float(
         string="One Point Is Worth",
         digits=(16, 8),
-        help="In the company's currency. 0 = unknown, nothing is shown.",
+        help="In the currency of the till. 0 = unknown, nothing is shown.",
     )
     estimated_points_per_unit = fields.Float(
         string="Estimated Points per Currency Unit",
@@ -371,7 +372,9 @@ class LoyaltyEngine(models.Model):
         :raises AccessError: when a secret is among the columns
         """
         if any(path and path[0] in SECRETS for path in fields):
-            raise AccessError(self.env._("Secrets of a Loyalty Engine connection can't be exported."))
+            raise AccessError(
+                self.env._("Secrets of a Loyalty Engine connection can't be exported.")
+            )
         return super()._export_rows(fields, _is_toplevel_call=_is_toplevel_call)
 
     @api.model
@@ -406,8 +409,8 @@ class LoyaltyEngine(models.Model):
         }
 
     def _known_points_value(self):
-        """Value of one point in the company's currency; None = unknown."""
-        return self.points_value if self.points_value_source != "none" and self.points_value else None
+        """Value of one point in the currency of the till; None = unknown."""
+        return None if self.points_value_source == "none" else self.points_value or None
 
     # === Talking to the engine ===
 
@@ -446,10 +449,11 @@ class LoyaltyEngine(models.Model):
         return self.env["loyalty.engine.health"].sudo().search([("engine_id", "=", self.id)])
 
     def _readings(self, code):
-        """The ways to read a scanned code: as it is, and without the tenant's prefix."""
+        """The ways to read a scanned code, the likeliest first: without the tenant's prefix, and as
+        it is."""
         prefix = self.member_code_prefix
         if prefix and code.startswith(prefix) and code != prefix:
-            return [code, code[len(prefix) :]]
+            return [code[len(prefix) :], code]
         return [code]
 
     def _alert(self, summary):
@@ -474,23 +478,17 @@ class LoyaltyEngine(models.Model):
         """Try the connection step by step and say in words what works and what doesn't."""
         self.check_access("write")
         for engine in self:
-            steps = engine._check_steps()
-            engine.check_result = Markup("<ul class='list-unstyled mb-0'>%s</ul>") % Markup("").join(
-                Markup("<li><span class='%s fw-bold'>%s</span> %s</li>")
-                % (
-                    ("text-success", "✓", text)
-                    if works
-                    else ("text-danger", "✗", text)
-                    if works is False
-                    else ("text-muted", "·", text)
+            engine.check_result = Markup("<ul class='list-unstyled mb-0'>%s</ul>") % (
+                Markup("").join(
+                    Markup("<li><span class='%s fw-bold'>%s</span> %s</li>")
+                    % (*CHECK_MARKS[works], text)
+                    for works, text in engine._check_steps()
                 )
-                for works, text in steps
             )
             engine.checked_at = fields.Datetime.now()
 
     def _check_steps(self):
         """:return: list of (works: True | False | None = could not be tried, text)"""
-        _ = self.env._
         steps = []
 
         def attempt(what, call):
@@ -503,52 +501,57 @@ class LoyaltyEngine(models.Model):
             return answer
 
         if self.is_other_database:
-            steps.append((False, _("This is a copy of the database: it sends nothing.")))
-        client = attempt(_("The connection is filled in"), self._client)
+            steps.append((False, self.env._("This is a copy of the database: it sends nothing.")))
+        client = attempt(self.env._("The connection is filled in"), self._client)
         if client is None:
             return steps
-        attempt(_("The API key and the credentials are accepted"), client.list_event_types)
+        attempt(self.env._("The API key and the credentials are accepted"), client.list_event_types)
         if steps[-1][0] is False:
             return steps
         if self.reporting == "event":
             event_type = attempt(
-                _("The event type %s exists", self.sale_event_type),
+                self.env._("The event type %s exists", self.sale_event_type),
                 lambda: client.get_event_type(self.sale_event_type),
             )
             if event_type and event_type.is_active is False:
-                steps.append((False, _("The event type %s is switched off", self.sale_event_type)))
+                steps.append(
+                    (False, self.env._("The event type %s is switched off", self.sale_event_type))
+                )
             attempt(
-                _("The engine accepts the payload of a sale"),
+                self.env._("The engine accepts the payload of a sale"),
                 lambda: client.test_reaction(self._sale_body(SAMPLE_SALE, None)),
             )
         elif self.reporting == "order":
-            steps.append((None, _("Orders can't be tried without placing one")))
+            steps.append((None, self.env._("Orders can't be tried without placing one")))
         else:
-            steps.append((None, _("Sales are not reported")))
+            steps.append((None, self.env._("Sales are not reported")))
         if self.points_value_source == "setting":
             value = attempt(
-                _("The value of a point is in the setting %s", self.points_value_setting),
+                self.env._("The value of a point is in the setting %s", self.points_value_setting),
                 lambda: client.get_setting(self.points_value_setting),
             )
             if value is not None and not self._set_points_value(value):
-                steps.append((False, _("The value of a point is not a number: %s", value[:40])))
+                steps.append(
+                    (False, self.env._("The value of a point is not a number: %s", value[:40]))
+                )
         if not self.config_ids:
-            steps.append((None, _("No point of sale uses this connection yet")))
+            steps.append((None, self.env._("No point of sale uses this connection yet")))
         return steps
 
     def _in_words(self, error):
         """What an error of the engine means, for a manager; never a secret or a header."""
-        _ = self.env._
         if isinstance(error, EngineUnreachable):
-            return _("the engine can't be reached")
+            return self.env._("the engine can't be reached")
         if isinstance(error, EngineAuthFailed):
-            return _("the engine refuses the API key or the credentials (%s)", error.reason)
+            return self.env._(
+                "the engine refuses the API key or the credentials (%s)", error.reason
+            )
         if isinstance(error, EngineRejected):
-            return _("the engine refuses: %s", error)
+            return self.env._("the engine refuses: %s", error)
         if isinstance(error, EngineAnswerUnreadable):
-            return _("the engine's answer can't be read")
+            return self.env._("the engine's answer can't be read")
         if isinstance(error, EngineOutcomeUnknown):
-            return _("the engine does not answer in time")
+            return self.env._("the engine does not answer in time")
         return str(error)
 
     def _set_points_value(self, text):

@@ -38,7 +38,11 @@ class LoyaltyEngineLookup(models.Model):
               FROM loyalty_engine_lookup
              WHERE user_id = %(user)s AND asked_at > %(window)s
             """,
-            {"user": self.env.uid, "minute": now - timedelta(minutes=1), "window": now - MISS_WINDOW},
+            {
+                "user": self.env.uid,
+                "minute": now - timedelta(minutes=1),
+                "window": now - MISS_WINDOW,
+            },
         )
         asked, missed, first_asked, first_missed = self.env.cr.fetchone()
         until = now

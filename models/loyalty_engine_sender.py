@@ -80,21 +80,23 @@ class LoyaltyEngineSender(models.AbstractModel):
         cron = self.env["ir.cron"]
         self._recover()
         time_left = cron._commit_progress(remaining=self._count_due())
-        while time_left > 0:
-            done = 0
-            for engine in self._sending_engines():
-                done += self._work_alone(self._send_waiting, engine)
-                done += self._work_alone(self._look_up_unknown, engine)
-            time_left = cron._commit_progress(done, remaining=self._count_due())
-            if not done and not self._wait_for_next(time_left):
-                break
+        # For the whole job: each thread keeps its connection to the engine alive.
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="loyalty-engine-sender") as threads:
+            while time_left > 0:
+                done = 0
+                for engine in self._sending_engines():
+                    done += self._work_alone(self._send_waiting, engine, threads)
+                    done += self._work_alone(self._look_up_unknown, engine)
+                time_left = cron._commit_progress(done, remaining=self._count_due())
+                if not done and not self._wait_for_next(time_left):
+                    break
         self._schedule_next()
 
     @api.model
-    def _work_alone(self, work, engine):
+    def _work_alone(self, work, engine, *arguments):
         """Run one piece of work; what goes wrong with it stops neither the others nor the job."""
         try:
-            return work(engine)
+            return work(engine, *arguments)
         except psycopg2.errors.SerializationFailure:
             # Somebody pressed a button on one of the rows: they are claimed next time.
             self.env.cr.rollback()
@@ -149,9 +151,7 @@ class LoyaltyEngineSender(models.AbstractModel):
     @api.model
     def _next_due(self):
         """When the next row of a connection that may send is due; None = nothing is open."""
-        row = self.env["loyalty.engine.report"].search(
-            self._open_domain(), order="due_at", limit=1
-        )
+        row = self.env["loyalty.engine.report"].search(self._open_domain(), order="due_at", limit=1)
         return row.due_at or None
 
     @api.model
@@ -180,7 +180,7 @@ class LoyaltyEngineSender(models.AbstractModel):
     # === Sending ===
 
     @api.model
-    def _send_waiting(self, engine):
+    def _send_waiting(self, engine, threads):
         """Claim a batch, send it, write what came back.
 
         :return: number of rows that are a step further
@@ -190,13 +190,13 @@ class LoyaltyEngineSender(models.AbstractModel):
             return 0
         resolved = self._resolve_members(engine, client, pace)
         claimed = self._claim(engine)
-        self.env.cr.commit()
+        self.env["ir.cron"]._commit_progress()
         if not claimed:
             return resolved
-        outcomes = self._post(engine, client, pace, claimed)
+        outcomes = self._post(engine, client, pace, threads, claimed)
         self._write_outcomes(engine, outcomes)
         self._judge_health(engine, outcomes)
-        self.env.cr.commit()
+        self.env["ir.cron"]._commit_progress()
         return resolved + sum(outcome.left for outcome in outcomes)
 
     @api.model
@@ -261,8 +261,11 @@ class LoyaltyEngineSender(models.AbstractModel):
         return claimed
 
     @api.model
-    def _post(self, engine, client, pace, claimed):
-        """Send a claimed batch in plain threads; :return: list of _Outcome, one for each."""
+    def _post(self, engine, client, pace, threads, claimed):
+        """Send a claimed batch; the threads never touch Odoo.
+
+        :return: list of _Outcome, one for each row
+        """
         send = client.report_order if engine.reporting == "order" else client.report_event
         deadline = engine.background_deadline
         stop = threading.Event()
@@ -286,8 +289,7 @@ class LoyaltyEngineSender(models.AbstractModel):
             doubts.clear()
             return _Outcome(report_id, sends, event_ref=answer.id)
 
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="loyalty-engine-sender") as threads:
-            return list(threads.map(send_one, *zip(*claimed, strict=True)))
+        return list(threads.map(send_one, *zip(*claimed, strict=True)))
 
     @api.model
     def _write_outcomes(self, engine, outcomes):
@@ -382,7 +384,7 @@ class LoyaltyEngineSender(models.AbstractModel):
                 continue
             # No transaction stays open while the engine is asked.
             deadline = engine.background_deadline
-            self.env.cr.commit()
+            self.env["ir.cron"]._commit_progress()
             try:
                 user = self._ask_for(client, pace, readings, deadline)
             except EngineError as error:
@@ -400,7 +402,7 @@ class LoyaltyEngineSender(models.AbstractModel):
                 "(id, ref, submitter, note)",
                 resolved,
             )
-        self.env.cr.commit()
+        self.env["ir.cron"]._commit_progress()
         return len(resolved)
 
     @api.model
@@ -442,7 +444,7 @@ class LoyaltyEngineSender(models.AbstractModel):
         event_type = engine.sale_event_type
         can_ask = engine.reporting == "event" and bool(path)
         late_after, deadline = engine.late_after, engine.background_deadline
-        self.env.cr.commit()
+        self.env["ir.cron"]._commit_progress()
         found = {}
         if can_ask:
             since = min(sent_at for _id, sent_at, _sends, _refused in rows.values())
@@ -462,10 +464,10 @@ class LoyaltyEngineSender(models.AbstractModel):
             except EngineError as error:
                 # Nothing is known yet: asked again once the connection has rested.
                 self._judge_error(engine, error)
-                self.env.cr.commit()
+                self.env["ir.cron"]._commit_progress()
                 return 0
         self._write_look_up(engine, rows, found, late_after)
-        self.env.cr.commit()
+        self.env["ir.cron"]._commit_progress()
         return len(rows)
 
     @api.model

@@ -7,7 +7,6 @@ class PosConfig(models.Model):
     # Every readable field of this model is sent to the browser: nothing secret may stand here.
     loyalty_engine_id = fields.Many2one(
         "loyalty.engine",
-        string="Loyalty Engine",
         check_company=True,
         ondelete="restrict",
         index="btree_not_null",

@@ -30,7 +30,7 @@ def port(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
 
 
-def read_arguments(arguments: "list[str] | None") -> argparse.Namespace:
+def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description="A Loyalty Engine to run on one's own machine. See sandbox/README.md.",
@@ -46,7 +46,7 @@ def read_arguments(arguments: "list[str] | None") -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: "list[str] | None" = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; the exit code."""
     chosen = read_arguments(arguments)
     stop = threading.Event()

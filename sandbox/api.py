@@ -252,7 +252,7 @@ class Api:
         member_id = self._find_subject(body.get("subject"), "id", "account_number")
         return self._describe_event(self._add_event(body, member_id))
 
-    def _check_event_type(self, name: str, request: "Request | None" = None) -> dict[str, Any]:
+    def _check_event_type(self, name: str, request: Request | None = None) -> dict[str, Any]:
         if name in demo.INTRINSIC_EVENT_TYPES:
             raise Refusal(400, f"{name} is intrinsic and can't be reported.")  # D-EVT, D-REP
         event_type = next((kind for kind in demo.EVENT_TYPES if kind["name"] == name), None)
@@ -268,7 +268,7 @@ class Api:
             raise Refusal(400, f"The event type {name} is switched off.")
         return event_type
 
-    def _find_subject(self, subject: "str | None", *columns: str) -> "str | None":
+    def _find_subject(self, subject: str | None, *columns: str) -> str | None:
         """Engine id of the member that ``subject`` names: by ``columns`` or the auth identifier.
 
         ``None`` where there is no subject, or nobody has that name and the options allow it.
@@ -290,8 +290,8 @@ class Api:
     def _add_event(
         self,
         body: Mapping[str, Any],
-        member_id: "str | None",
-        order: "dict[str, Any] | None" = None,
+        member_id: str | None,
+        order: dict[str, Any] | None = None,
     ) -> Any:
         options = self._options
         now = time.time()
@@ -409,7 +409,7 @@ class Api:
         self._add_event(event, member_id, order)
         return {"id": order["id"], **body}
 
-    def _read_submitter(self, value: Any) -> "str | None":
+    def _read_submitter(self, value: Any) -> str | None:
         """The auth identifier of who ordered (D-TX)."""
         if value is None:
             return None
@@ -436,9 +436,7 @@ def _by_id(entries: Any, value: str, what: str) -> dict[str, Any]:
     raise Refusal(404, f"There is no such {what}.")
 
 
-def answer(
-    body: Any, status: int = 200, headers: "Mapping[str, str] | None" = None
-) -> Response:
+def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer."""
     return Response(
         json.dumps(body, ensure_ascii=False, separators=(",", ":")),

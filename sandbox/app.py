@@ -33,7 +33,7 @@ class Sandbox:
     :param start: options from the command line; they win over those kept in ``store``
     """
 
-    def __init__(self, store: Store, start: "Mapping[str, Any] | None" = None):
+    def __init__(self, store: Store, start: Mapping[str, Any] | None = None):
         self.store = store
         self.start_options = Options().changed(start or {})
         self.options = Options().changed({**store.options(), **(start or {})})
@@ -134,7 +134,9 @@ class Sandbox:
 
 def _unreadable(fault: Fault) -> Response:
     if fault.form == "html":
-        return Response("<!doctype html><title>Hello</title><p>Not what you want.", 200, mimetype=HTML)
+        return Response(
+            "<!doctype html><title>Hello</title><p>Not what you want.", 200, mimetype=HTML
+        )
     if fault.form == "incomplete":
         return answer(envelope({}))
     body = b"" if fault.form == "empty" else b'{"status": "success", "data": {\xff'

@@ -255,10 +255,10 @@ def _reward(number, kind, name, summary, price, discounts):
 
 REWARDS = (
     # An absolute value is in the currency's smallest unit: 500 is 5.00 (D-DISC).
-    _reward(1, "VOUCHER", "5.00 off", "Five off your basket.", 500, [_discount(1, "ABSOLUTE", 500)]),
     _reward(
-        2, "VOUCHER", "10 % off", "Ten per cent off.", 800, [_discount(2, "PERCENTAGE", 10)]
+        1, "VOUCHER", "5.00 off", "Five off your basket.", 500, [_discount(1, "ABSOLUTE", 500)]
     ),
+    _reward(2, "VOUCHER", "10 % off", "Ten per cent off.", 800, [_discount(2, "PERCENTAGE", 10)]),
     _reward(
         3,
         "VOUCHER",

@@ -17,7 +17,7 @@ class Refusal(Exception):
         self,
         status: int,
         message: str,
-        headers: "dict[str, str] | None" = None,
+        headers: dict[str, str] | None = None,
         *,
         gateway: bool = False,
     ):

@@ -60,15 +60,15 @@ class Fault:
     """
 
     kind: str
-    method: "str | None" = None
-    path: "str | None" = None
-    times: "int | None" = None
+    method: str | None = None
+    path: str | None = None
+    times: int | None = None
     rate: float = 1
     seconds: float = 1
     status: int = 503
     done: bool = False
     form: str = "html"
-    retry_after: "float | None" = None
+    retry_after: float | None = None
     fired: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -104,9 +104,7 @@ class Fault:
         return bearer or self.kind != "wrong_token"
 
 
-def _check_number(
-    name: str, value: Any, limits: tuple[float, float], whole: bool = False
-) -> None:
+def _check_number(name: str, value: Any, limits: tuple[float, float], whole: bool = False) -> None:
     good = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     if not good or not math.isfinite(value) or not limits[0] <= value <= limits[1]:
         kind = "a whole number" if whole else "a number"
@@ -149,7 +147,7 @@ class Faults:
         with self._lock:
             return [{"id": number, **asdict(fault)} for number, fault in self._rules.items()]
 
-    def pick(self, method: str, path: str, bearer: bool) -> "tuple[float, Fault | None]":
+    def pick(self, method: str, path: str, bearer: bool) -> tuple[float, Fault | None]:
         """What goes wrong with a request: seconds of latency in all, and the first other fault."""
         latency, found = 0.0, None
         with self._lock:

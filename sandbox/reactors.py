@@ -22,7 +22,7 @@ MOST_POINTS = 10**12
 LONGEST_WAIT = 5.0
 
 
-def points_for(event_type: str, payload: dict[str, Any], options: Options) -> "int | None":
+def points_for(event_type: str, payload: dict[str, Any], options: Options) -> int | None:
     """Points for an event; ``None`` where no reactor fires.
 
     A sale gives ``points_per_unit`` points for each currency unit of its total; parts of a point
@@ -63,10 +63,12 @@ class ReactorWorker(threading.Thread):
             self._news.notify()
         self.join(timeout=LONGEST_WAIT)
 
+    def _points(self, event_type: str, payload: dict[str, Any]) -> int | None:
+        return points_for(event_type, payload, self._options())
+
     def run(self) -> None:
         while not self._stopped:
-            options = self._options()
-            if self._store.react(lambda kind, payload: points_for(kind, payload, options)):
+            if self._store.react(self._points):
                 continue
             with self._news:
                 due = self._store.next_reaction_at()

@@ -28,9 +28,9 @@ class Entry:
     query: str
     header_names: list[str]
     body: bytes
-    status: "int | None" = None
-    milliseconds: "float | None" = None
-    fault: "str | None" = None
+    status: int | None = None
+    milliseconds: float | None = None
+    fault: str | None = None
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -54,7 +54,7 @@ class RequestLog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._entries: "deque[Entry]" = deque(maxlen=LONGEST)
+        self._entries: deque[Entry] = deque(maxlen=LONGEST)
 
     def open(self, request: Request) -> Entry:
         """Note a request that has arrived; the caller fills in how it ended."""
@@ -66,7 +66,7 @@ class RequestLog:
                 method=request.method,
                 path=request.path,
                 query=request.query_string.decode("ascii", "replace"),
-                header_names=sorted(name.lower() for name in request.headers.keys()),
+                header_names=sorted(name.lower() for name, _value in request.headers),
                 body=request.get_data(),
             )
             self._entries.append(entry)

@@ -41,12 +41,14 @@ class KeepAliveHandler(WSGIRequestHandler):
         environ["sandbox.connection"] = f"{self.client_address[0]}:{self.client_address[1]}"
         head: list[Any] = []
         try:
-            chunks = self.server.app(environ, lambda status, headers: head.extend((status, headers)))
+            chunks = self.server.app(
+                environ, lambda status, headers: head.extend((status, headers))
+            )
             self._send(head[0], head[1], b"".join(chunks))
         except Hangup as hangup:
             self._hang_up(hangup.reset)
 
-    def _body_length(self) -> "int | None":
+    def _body_length(self) -> int | None:
         """Length of the body in bytes; ``None``, and an answer is sent, where it can't be read."""
         text = self.headers.get("Content-Length", "0")
         status = None
@@ -66,16 +68,15 @@ class KeepAliveHandler(WSGIRequestHandler):
     def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
         code, _, reason = status.partition(" ")
         self.send_response(int(code), reason)
-        for name, value in headers:
-            if name.lower() != "content-length":
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        # The answer to HEAD names the length of a body that isn't sent.
+        for name, value in {"Content-Length": str(len(body)), **dict(headers)}.items():
+            self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
         self._headers_buffer.append(b"\r\n")
         head = b"".join(self._headers_buffer)
         self._headers_buffer = []
-        self.wfile.write(head if self.command == "HEAD" else head + body)
+        self.wfile.write(head + body)
 
     def _hang_up(self, reset: bool) -> None:
         self.close_connection = True

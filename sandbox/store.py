@@ -79,7 +79,7 @@ EVENTS_WITH_POINTS = """
     FROM event
 """
 
-Rule = Callable[[str, dict[str, Any]], "int | None"]
+Rule = Callable[[str, dict[str, Any]], int | None]
 """Points that a reactor gives for an event's type and payload; ``None``: no reactor fires."""
 
 
@@ -158,7 +158,7 @@ class Store:
         with self._lock:
             return self._db.execute(query, values).fetchall()
 
-    def _one(self, query: str, *values: Any) -> "sqlite3.Row | None":
+    def _one(self, query: str, *values: Any) -> sqlite3.Row | None:
         with self._lock:
             return self._db.execute(query, values).fetchone()
 
@@ -188,7 +188,7 @@ class Store:
         )
 
     def reset(self) -> None:
-        """Back to the data of ``demo.py``. Tokens live on, and no event gets an old one's number."""
+        """Back to the data of ``demo.py``; tokens live on, event numbers are not used again."""
         with self._writing() as db:
             for table in TABLES:
                 if table != "token":
@@ -221,7 +221,7 @@ class Store:
 
     # Members
 
-    def find_member(self, value: str, *columns: str) -> "sqlite3.Row | None":
+    def find_member(self, value: str, *columns: str) -> sqlite3.Row | None:
         """The member one of whose ``columns`` is ``value``; the first column that fits wins."""
         for column in columns:
             if row := self._one(f"SELECT * FROM member WHERE {column} = ?", value):
@@ -271,14 +271,12 @@ class Store:
                 "SELECT * FROM member WHERE number >= ? ORDER BY number", (first,)
             ).fetchall()
 
-    def adjust_member(self, member_id: str, points: int, restricted: "bool | None") -> None:
+    def adjust_member(self, member_id: str, points: int, restricted: bool | None) -> None:
         """Add ``points`` (may be negative); say whether the member is restricted."""
         with self._writing() as db:
             self._give(db, member_id, points)
             if restricted is not None:
-                db.execute(
-                    "UPDATE member SET restricted = ? WHERE id = ?", (restricted, member_id)
-                )
+                db.execute("UPDATE member SET restricted = ? WHERE id = ?", (restricted, member_id))
 
     @staticmethod
     def _give(db: sqlite3.Connection, member_id: str, points: int) -> None:
@@ -290,7 +288,7 @@ class Store:
     # Events
 
     def add_event(
-        self, values: dict[str, Any], *, once: bool, order: "dict[str, Any] | None" = None
+        self, values: dict[str, Any], *, once: bool, order: dict[str, Any] | None = None
     ) -> sqlite3.Row:
         """Store an event, and with it the order that it tells of.
 
@@ -311,11 +309,9 @@ class Store:
                     "INSERT INTO placed_order VALUES (?, ?, ?, ?)",
                     (order["id"], order["body"], cursor.lastrowid, row["reported_at"]),
                 )
-            return db.execute(
-                "SELECT * FROM event WHERE id = ?", (cursor.lastrowid,)
-            ).fetchone()
+            return db.execute("SELECT * FROM event WHERE id = ?", (cursor.lastrowid,)).fetchone()
 
-    def find_event(self, column: str, value: Any) -> "sqlite3.Row | None":
+    def find_event(self, column: str, value: Any) -> sqlite3.Row | None:
         return self._one(f"SELECT * FROM event WHERE {column} = ?", value)
 
     def list_events(
@@ -352,7 +348,7 @@ class Store:
     def reactions(self, event_id: int) -> list[sqlite3.Row]:
         return self._all("SELECT * FROM reaction WHERE event_id = ? ORDER BY id", event_id)
 
-    def next_reaction_at(self) -> "float | None":
+    def next_reaction_at(self) -> float | None:
         """When the next event is due for its reactors, seconds since the epoch."""
         return self._one(
             "SELECT MIN(react_at) FROM event WHERE react_at IS NOT NULL AND reacted_at IS NULL"

@@ -1,6 +1,7 @@
 """A sandbox engine in a process of its own, for tests that need the real thing over HTTP."""
 
 import base64
+import contextlib
 import json
 import os
 import selectors
@@ -121,10 +122,8 @@ class SandboxProcess:
         if not self.process:
             return None
         self.process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(CALL_LIMIT)
-        except subprocess.TimeoutExpired:
-            pass
         return self.kill()
 
     def kill(self):

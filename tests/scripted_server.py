@@ -203,7 +203,7 @@ class ScriptedServer:
 
 @contextlib.contextmanager
 def certificate(*names: str) -> Iterator[tuple[ssl.SSLContext, str]]:
-    """Give a server's TLS context for `names`, and the file of the authority that vouches for it."""
+    """Give a server's TLS context for `names`, and the file of the authority behind it."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -25,7 +25,10 @@ class TestConnection(LoyaltyEngineCase):
             cls.env, "le_cashier", groups="base.group_user,point_of_sale.group_pos_user", **company
         )
         cls.manager = new_test_user(
-            cls.env, "le_manager", groups="base.group_user,point_of_sale.group_pos_manager", **company
+            cls.env,
+            "le_manager",
+            groups="base.group_user,point_of_sale.group_pos_manager",
+            **company,
         )
         cls.administrator = new_test_user(
             cls.env,
@@ -70,7 +73,9 @@ class TestConnection(LoyaltyEngineCase):
         session = self.config.current_session_id
         for user in (self.cashier, self.administrator):
             with self.subTest(user=user.login):
-                data = session.with_user(user).with_context(pos_config_id=self.config.id).load_data([])
+                data = (
+                    session.with_user(user).with_context(pos_config_id=self.config.id).load_data([])
+                )
                 self.assertNotIn("loyalty.engine", data)
                 text = json.dumps(data, default=str)
                 self.assertIn("_loyalty_engine", text)
@@ -184,9 +189,17 @@ class TestConnection(LoyaltyEngineCase):
     # === Contacts ===
 
     def test_a_member_is_linked_once_per_company(self):
-        values = {"name": "Mia", "loyalty_engine_ref": self.member.id, "company_id": self.company.id}
+        values = {
+            "name": "Mia",
+            "loyalty_engine_ref": self.member.id,
+            "company_id": self.company.id,
+        }
         self.env["res.partner"].create(values)
-        with mute_logger("odoo.sql_db"), self.assertRaises(UniqueViolation), self.env.cr.savepoint():
+        with (
+            mute_logger("odoo.sql_db"),
+            self.assertRaises(UniqueViolation),
+            self.env.cr.savepoint(),
+        ):
             self.env["res.partner"].create(values)
         other = self.env["res.company"].create({"name": "Other"})
         self.env["res.partner"].create({**values, "company_id": other.id})

@@ -59,13 +59,17 @@ class TestUser(unittest.TestCase):
 
     def test_account_number_as_a_number(self) -> None:
         # Seven digits, D-USER
-        self.assertEqual(answers.read_user({"id": "1", "accountNumber": 12345}).account_number, "0012345")
+        self.assertEqual(
+            answers.read_user({"id": "1", "accountNumber": 12345}).account_number, "0012345"
+        )
         self.assertEqual(answers.read_user({"id": "1", "accountNumber": True}).account_number, "")
 
     def test_placeholders_are_no_names(self) -> None:
         # D-USER
         for word in ("REDACTED", "UNKNOWN", None, 5, ""):
-            user = answers.read_user({"id": "1", "profile": {"givenName": word, "familyName": word}})
+            user = answers.read_user(
+                {"id": "1", "profile": {"givenName": word, "familyName": word}}
+            )
             self.assertEqual((user.given_name, user.family_name), ("", ""))
 
     def test_name_is_one_line(self) -> None:
@@ -225,6 +229,7 @@ class TestReactions(unittest.TestCase):
             ({"points": 3, "reactions": [{"points": 3}]}, 3, 1),
             ({"points": 3, "reactions": [{"points": 4}]}, None, 1),
             ({"points": 3}, 3, 0),
+            ({"points": 0, "reactions": []}, None, 0),
         ):
             with self.subTest(data=data):
                 read = answers.read_reactions(data)

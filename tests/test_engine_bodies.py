@@ -58,7 +58,9 @@ FACTS = SaleFacts(
 )
 
 
-def event(facts: SaleFacts = FACTS, template: object = DEFAULT_EVENT_TEMPLATE, **other: Any) -> bytes:
+def event(
+    facts: SaleFacts = FACTS, template: object = DEFAULT_EVENT_TEMPLATE, **other: Any
+) -> bytes:
     arguments = {
         "event_type": "SOLD",
         "subject": UUID,
@@ -154,7 +156,10 @@ class TestSaleEvent(unittest.TestCase):
     def test_time(self) -> None:
         for time, text in (
             (datetime(2026, 1, 2, 10, 11, 12, tzinfo=timezone.utc), "2026-01-02T10:11:12.000Z"),
-            (datetime(2026, 1, 1, 0, 30, 0, 999999, timezone(timedelta(hours=2))), "2025-12-31T22:30:00.999Z"),
+            (
+                datetime(2026, 1, 1, 0, 30, 0, 999999, timezone(timedelta(hours=2))),
+                "2025-12-31T22:30:00.999Z",
+            ),
         ):
             told = json.loads(event(replace(FACTS, occurred_at=time)))["occurredAt"]
             self.assertEqual(told, text)
@@ -164,7 +169,19 @@ class TestSaleEvent(unittest.TestCase):
         # C-SPEC ^[A-Z]+(_[A-Z]+)*$, 2 to 64
         for name in ("AB", "POS_SALE", "A_B_C", "A" * 64):
             event(event_type=name)
-        for name in ("", "A", "A" * 65, "POS_SALE_V2", "pos_sale", "_A", "A_", "A__B", "AB\n", "ÄB", None):
+        for name in (
+            "",
+            "A",
+            "A" * 65,
+            "POS_SALE_V2",
+            "pos_sale",
+            "_A",
+            "A_",
+            "A__B",
+            "AB\n",
+            "ÄB",
+            None,
+        ):
             with self.subTest(name), self.assertRaisesRegex(BodyError, "event type"):
                 event(event_type=name)
 
@@ -301,7 +318,10 @@ class TestTemplate(unittest.TestCase):
             ({"lines": {"$each": "lines"}}, r"lines: '\$each' stands alone"),
             ({"lines": [{"$each": "lines"}, {}]}, r"lines\[0\]: '\$each' stands alone"),
             ({"$each": "lines"}, r"the template: '\$each'"),
-            ({"a": [{"$each": "lines", "b": [{"$each": "payments"}]}]}, r"a\[0\]\.b\[0\]: .*inside"),
+            (
+                {"a": [{"$each": "lines", "b": [{"$each": "payments"}]}]},
+                r"a\[0\]\.b\[0\]: .*inside",
+            ),
             ({"$total": 1}, r"'\$total' is no key"),
             ({"": 1}, "a key"),
             ({5: 1}, "a key"),
@@ -314,7 +334,11 @@ class TestTemplate(unittest.TestCase):
             ({"a": ["x"] * 40000}, "longer"),
         ):
             with self.subTest(str(template)[:60]):
-                for check in (check_event_template, check_order_template, lambda t: event(template=t)):
+                for check in (
+                    check_event_template,
+                    check_order_template,
+                    lambda t: event(template=t),
+                ):
                     with self.assertRaisesRegex(TemplateError, words):
                         check(template)
 
@@ -385,9 +409,11 @@ class TestFacts(unittest.TestCase):
             ("lines", None),
             ("payments", FACTS.lines),
         ):
-            with self.subTest(name=name, value=str(value)[:20]):
-                with self.assertRaisesRegex(BodyError, name):
-                    replace(FACTS, **{name: value})
+            with (
+                self.subTest(name=name, value=str(value)[:20]),
+                self.assertRaisesRegex(BodyError, name),
+            ):
+                replace(FACTS, **{name: value})
 
     def test_parts_refused(self) -> None:
         for name, value in (("quantity", 1), ("amount", None), ("sku", 5), ("sku", "")):
@@ -501,7 +527,15 @@ class TestPersonalData(unittest.TestCase):
         self.assertEqual(SaleFacts.from_json(stored), FACTS)
 
     def test_in_place_of_a_fact(self) -> None:
-        for value in (Partner(), PERSON, [PERSON], (Partner(),), Talkative("x"), 7, PERSON.values()):
+        for value in (
+            Partner(),
+            PERSON,
+            [PERSON],
+            (Partner(),),
+            Talkative("x"),
+            7,
+            PERSON.values(),
+        ):
             for record in (FACTS, FACTS.lines[0], FACTS.payments[0]):
                 for field in fields(record):
                     with self.subTest(value=type(value).__name__, field=field.name):
@@ -548,6 +582,14 @@ class TestPersonalData(unittest.TestCase):
                 build_order(FACTS, DEFAULT_ORDER_TEMPLATE, value, "decimal")  # type: ignore[arg-type]
 
     def test_template_that_asks_for_a_person(self) -> None:
-        for name in (*PERSON, "partner", "partner.name", "lines", "payments", "__class__", "to_json"):
+        for name in (
+            *PERSON,
+            "partner",
+            "partner.name",
+            "lines",
+            "payments",
+            "__class__",
+            "to_json",
+        ):
             with self.subTest(name), self.assertRaises(TemplateError):
                 event(template={"a": f"${name}"})

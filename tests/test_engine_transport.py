@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import socket
-import ssl
 import threading
 import unittest
 from contextlib import ExitStack, redirect_stdout
@@ -77,9 +76,11 @@ class TestNotSent(TransportCase):
 
     def test_unknown_host(self) -> None:
         error = socket.gaierror(socket.EAI_NONAME, "no such name")
-        with mock.patch("socket.getaddrinfo", side_effect=error):
-            with self.assertRaisesRegex(EngineUnreachable, "name was not found"):
-                self.write("http://engine.invalid")
+        with (
+            mock.patch("socket.getaddrinfo", side_effect=error),
+            self.assertRaisesRegex(EngineUnreachable, "name was not found"),
+        ):
+            self.write("http://engine.invalid")
 
     def test_malformed_host(self) -> None:
         with self.assertRaises(EngineUnreachable):
@@ -94,9 +95,11 @@ class TestNotSent(TransportCase):
                 ended.wait(PATIENCE)
             raise socket.gaierror(socket.EAI_NONAME, "no such name")
 
-        with mock.patch("socket.getaddrinfo", hang):
-            with self.assertRaisesRegex(EngineUnreachable, "in time"):
-                self.write("http://engine.invalid", 0.2)
+        with (
+            mock.patch("socket.getaddrinfo", hang),
+            self.assertRaisesRegex(EngineUnreachable, "in time"),
+        ):
+            self.write("http://engine.invalid", 0.2)
 
     def test_host_that_is_silent(self) -> None:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as full:
@@ -155,9 +158,11 @@ class TestNotSent(TransportCase):
             self.write(server.url)
 
     def test_error_before_sending_that_is_no_network_error(self) -> None:
-        with mock.patch.object(transport, "_connect", side_effect=ZeroDivisionError):
-            with self.assertRaises(ZeroDivisionError):
-                self.write("http://127.0.0.1:1")
+        with (
+            mock.patch.object(transport, "_connect", side_effect=ZeroDivisionError),
+            self.assertRaises(ZeroDivisionError),
+        ):
+            self.write("http://127.0.0.1:1")
 
 
 class TestOutcomeUnknown(TransportCase):
@@ -264,9 +269,11 @@ class TestOutcomeUnknown(TransportCase):
 
     def test_bug_of_a_library_after_sending(self) -> None:
         server = self.serve(answer())
-        with mock.patch.object(transport, "_read_body", side_effect=ZeroDivisionError):
-            with self.assertRaises(EngineOutcomeUnknown):
-                self.write(server.url)
+        with (
+            mock.patch.object(transport, "_read_body", side_effect=ZeroDivisionError),
+            self.assertRaises(EngineOutcomeUnknown),
+        ):
+            self.write(server.url)
 
     def test_envelope_error(self) -> None:
         server = self.serve(answer(envelope="error"))
@@ -417,9 +424,11 @@ class TestDeadline(TransportCase):
             return send(session, request, **{**options, "timeout": 10})
 
         server = self.serve(self.silent)
-        with mock.patch.object(requests.Session, "send", patched):
-            with self.assertRaises(EngineOutcomeUnknown):
-                self.write(server.url, 0.4)
+        with (
+            mock.patch.object(requests.Session, "send", patched),
+            self.assertRaises(EngineOutcomeUnknown),
+        ):
+            self.write(server.url, 0.4)
         self.assertEqual([type(limit) for limit in limits], [float])
 
     def test_body_that_nobody_takes(self) -> None:
@@ -628,9 +637,11 @@ class TestWords(TransportCase):
     def test_debugging_of_http_prints_nothing(self) -> None:
         server = self.serve(answer(1))
         printed = io.StringIO()
-        with mock.patch.object(http.client.HTTPConnection, "debuglevel", 1):
-            with redirect_stdout(printed):
-                self.read(server.url, **self.options())
+        with (
+            mock.patch.object(http.client.HTTPConnection, "debuglevel", 1),
+            redirect_stdout(printed),
+        ):
+            self.read(server.url, **self.options())
         self.assertEqual(printed.getvalue(), "")
 
     def test_errors(self) -> None:

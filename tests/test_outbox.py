@@ -6,6 +6,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..engine import EngineRejected
 from ..models import loyalty_engine_sender
 from .common import LoyaltyEngineCase
 
@@ -212,12 +213,51 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual(self.events(), [])
         first = self.report_of(order).body
 
+        # Another mapping changes nothing about a report that may have been taken.
+        self.engine.amount_unit = "minor"
         self._overdue(order)
         self.send_reports()
         (event,) = self.events()
         report = self.report_of(order)
         self.assertEqual((report.state, report.sends, report.body), ("sent", 2, first))
         self.assertEqual(event["payload"]["transactionId"], order.uuid)
+
+    def test_a_request_that_arrives_after_the_look_up_counts_once(self):
+        self.engine.background_deadline = 1
+        self.sandbox.faults(kind="late", method="POST", path="/events", seconds=1, times=1)
+        order = self.sell()
+        self.send_reports()
+        self.end_the_rest()
+        self.assertEqual(self.report_of(order).state, "unknown")
+        self.sandbox.wait_until(lambda: self.events(), "the late event")
+
+        self.env.cr.execute("UPDATE loyalty_engine_report SET due_at = sent_at")
+        self.send_reports()
+        self.assertEqual(len(self.events()), 1)
+        self.assertEqual(self.report_of(order).state, "sent")
+
+    def test_a_refused_second_sending_is_looked_up_before_it_is_dead(self):
+        """The engine takes a report, the answer is lost, and the second sending is refused."""
+        for taken in (True, False):
+            with self.subTest(taken=taken):
+                self.sandbox.reset()
+                order = self.sell()
+                self.send_reports()
+                self.env.cr.execute(
+                    "UPDATE loyalty_engine_report SET state = 'waiting', due_at = sent_at"
+                    " WHERE order_uuid = %s",
+                    (order.uuid,),
+                )
+                if not taken:
+                    self.sandbox.reset()
+                with patch(
+                    "odoo.addons.pos_loyalty_engine.engine.LoyaltyEngineClient.report_event",
+                    side_effect=EngineRejected(409, "DUPLICATE", "already reported"),
+                ):
+                    self.send_reports()
+                self.end_the_rest()
+                self.send_reports()
+                self.assertEqual(self.report_of(order).state, "sent" if taken else "dead")
 
     def test_a_process_that_died_in_the_middle_leaves_an_unknown_outcome(self):
         order = self.sell()

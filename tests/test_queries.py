@@ -53,7 +53,11 @@ class TestQueries(TestPoSCommon):
     def test_without_connection_no_query_more(self):
         nothing = self.env["loyalty.engine"]
         with_hooks = self._sync_with(nothing)
-        self.patch(PosOrder, "action_pos_order_paid", lambda order: super(PosOrder, order).action_pos_order_paid())
+        self.patch(
+            PosOrder,
+            "action_pos_order_paid",
+            lambda order: super(PosOrder, order).action_pos_order_paid(),
+        )
         self.patch(PosOrder, "_compute_loyalty_engine_report_state", self._leave_empty)
         self.assertEqual(with_hooks, self._sync_with(nothing))
 

@@ -6,8 +6,14 @@ const QUICK_FAULTS = [
     ["Down", { kind: "down" }],
     ["Half of it fails", { kind: "error", status: 503, rate: 0.5 }],
     ["Busy: 429", { kind: "throttle" }],
-    ["Next sale is lost on the way", { kind: "drop_before", path: "/v1/events", times: 1 }],
-    ["Next sale's answer is lost", { kind: "drop_after", path: "/v1/events", times: 1 }],
+    [
+        "Next sale is lost on the way",
+        { kind: "drop_before", method: "POST", path: "/events", times: 1 },
+    ],
+    [
+        "Next sale's answer is lost",
+        { kind: "drop_after", method: "POST", path: "/events", times: 1 },
+    ],
 ];
 
 const byId = (id) => document.getElementById(id);
@@ -108,7 +114,12 @@ function showEvent(event, fresh) {
     const details = element(
         "details",
         { open: state.open.has(event.id) },
-        element("summary", {}, new Date(event.reportedAt).toLocaleTimeString(), ` · event ${event.id}`),
+        element(
+            "summary",
+            {},
+            new Date(event.reportedAt).toLocaleTimeString(),
+            ` · event ${event.id}`
+        ),
         element("pre", {}, JSON.stringify(payload, null, 2))
     );
     details.addEventListener("toggle", () =>
@@ -158,7 +169,8 @@ function describeRule(rule) {
         parts.push(`${Math.round(rule.rate * 100)} %`);
     }
     parts.push(rule.method || "", rule.path || "");
-    const times = rule.times === null ? plural(rule.fired, "time") : `${rule.fired} of ${rule.times}`;
+    const times =
+        rule.times === null ? plural(rule.fired, "time") : `${rule.fired} of ${rule.times}`;
     return `${parts.filter(Boolean).join(" · ")} (${times} so far)`;
 }
 

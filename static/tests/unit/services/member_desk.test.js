@@ -1,0 +1,387 @@
+import { expect, test } from "@odoo/hoot";
+import { advanceTime, Deferred, tick } from "@odoo/hoot-mock";
+import { waitUntil } from "@odoo/hoot-dom";
+import { MockServer, onRpc, patchWithCleanup } from "@web/../tests/web_test_helpers";
+import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
+import { getFilledOrder } from "@point_of_sale/../tests/unit/utils";
+import { found, setupTill, watchNotifications } from "../utils";
+
+definePosModels();
+
+test("a member is found and the order carries code, id and wallet", async () => {
+    const { desk, order } = await setupTill({ "1000001": found(1) });
+    const answer = desk.identify("1000001");
+    expect(order.loyaltyEngineMember.code).toBe("1000001");
+    expect(order.loyaltyEngineMember.ref).toBe("");
+    expect(order.uiState.loyaltyEngine.lookingUp).toBe("1000001");
+    expect((await answer).status).toBe("found");
+    expect(order.loyalty_engine_member_code).toBe("1000001");
+    expect(order.loyalty_engine_member_ref).toBe("ref-1");
+    expect(order.loyaltyEngineMember.wallet.name).toBe("Member 1");
+    expect(order.uiState.loyaltyEngine.lookingUp).toBe(false);
+});
+
+test("of two fast scans the last one wins, whichever answer comes first", async () => {
+    const first = new Deferred();
+    const second = new Deferred();
+    const { desk, order } = await setupTill({ A: first, B: second });
+    const answers = [desk.identify("A"), desk.identify("B")];
+    second.resolve(found(2));
+    await answers[1];
+    first.resolve(found(1));
+    expect((await answers[0]).status).toBe("superseded");
+    expect(order.loyalty_engine_member_code).toBe("B");
+    expect(order.loyaltyEngineMember.wallet.ref).toBe("ref-2");
+});
+
+test("an answer for a member that was removed is dropped", async () => {
+    const answer = new Deferred();
+    const { desk, order } = await setupTill({ A: answer });
+    const lookup = desk.identify("A");
+    desk.remove(order);
+    answer.resolve(found(1));
+    expect((await lookup).status).toBe("superseded");
+    expect(order.loyaltyEngineMember).toBe(null);
+    expect(order.uiState.loyaltyEngine.lookingUp).toBe(false);
+});
+
+test("an answer goes to the order that asked, not to the current one", async () => {
+    const answer = new Deferred();
+    const { store, desk, order } = await setupTill({ A: answer });
+    const partner = store.models["res.partner"].get(3);
+    const lookup = desk.identify("A");
+    const other = store.addNewOrder();
+    answer.resolve(found(1, { partner_id: partner.id }));
+    await lookup;
+    await tick();
+    expect(other.loyaltyEngineMember).toBe(null);
+    expect(other.partner_id).toBe(undefined);
+    expect(order.loyalty_engine_member_ref).toBe("ref-1");
+    expect(order.partner_id.id).toBe(partner.id);
+});
+
+test("an answer that comes after the payment changes nothing, and the code stays", async () => {
+    const answer = new Deferred();
+    const { desk, order } = await setupTill({ A: answer });
+    const lookup = desk.identify("A");
+    order.state = "paid";
+    answer.resolve(found(1));
+    expect((await lookup).status).toBe("superseded");
+    expect(order.loyalty_engine_member_code).toBe("A");
+    expect(order.loyaltyEngineMember.ref).toBe("");
+    expect(order.uiState.loyaltyEngine.lookingUp).toBe(false);
+});
+
+test("a code that nobody has leaves the order as it was", async () => {
+    const { store, desk, order } = await setupTill({ "1000001": found(1) });
+    const texts = watchNotifications(store);
+    await desk.identify("nobody");
+    expect(order.loyaltyEngineMember).toBe(null);
+    await desk.identify("1000001");
+    await desk.identify("nobody");
+    expect(order.loyalty_engine_member_code).toBe("1000001");
+    expect(order.loyaltyEngineMember.wallet.name).toBe("Member 1");
+    expect(texts).toEqual([
+        'No member has the code "nobody".',
+        'No member has the code "nobody".',
+    ]);
+});
+
+for (const [status, words] of Object.entries({
+    ambiguous: 'Several members have the code "X". Use the account number.',
+    restricted: "This member's account is restricted. The sale goes on without a member.",
+})) {
+    test(`${status}: its own words, and no member`, async () => {
+        const { store, desk, order } = await setupTill({ X: { status } });
+        const texts = watchNotifications(store);
+        await desk.identify("X");
+        expect(order.loyaltyEngineMember).toBe(null);
+        expect(texts).toEqual([words]);
+    });
+}
+
+for (const [status, words] of Object.entries({
+    slow: "The Loyalty Engine takes too long to answer.",
+    down: "The Loyalty Engine does not answer.",
+    limited: "Too many members were looked up. Wait 42 seconds.",
+    refused: "The Loyalty Engine refuses this shop's access. Tell the manager.",
+    not_configured: "The Loyalty Engine is not set up here. Tell the manager.",
+})) {
+    test(`${status}: its own words, and the code is kept`, async () => {
+        const { store, desk, order } = await setupTill({ X: { status, retry_after: 42 } });
+        const texts = watchNotifications(store);
+        await desk.identify("X");
+        expect(order.loyaltyEngineMember).toEqual({
+            code: "X",
+            ref: "",
+            wallet: null,
+            trouble: status,
+        });
+        expect(texts).toEqual([
+            `${words} The code stays with the order and is checked when the sale is reported.`,
+        ]);
+    });
+}
+
+test("offline the code is kept, and checked once the till is back", async () => {
+    const { store, desk, order, asked } = await setupTill({ "1000001": found(1) });
+    store.data.network.offline = true;
+    await desk.identify("1000001");
+    expect(order.loyaltyEngineMember.trouble).toBe("offline");
+    desk.ensureWallet(order);
+    expect(asked).toEqual([]);
+    store.data.network.offline = false;
+    await desk.onOnline(order);
+    expect(order.loyaltyEngineMember.wallet.name).toBe("Member 1");
+    expect(asked).toEqual(["1000001"]);
+});
+
+test("a refresh that fails keeps member and balance", async () => {
+    const answers = { "1000001": found(1), "ref-1": { status: "down" } };
+    const { store, desk, order, asked } = await setupTill(answers);
+    await desk.identify("1000001");
+    const texts = watchNotifications(store);
+    await desk.refresh(order);
+    expect(asked).toEqual(["1000001", "ref-1"]);
+    expect(order.loyalty_engine_member_code).toBe("1000001");
+    expect(order.loyalty_engine_member_ref).toBe("ref-1");
+    expect(order.loyaltyEngineMember.wallet.points).toBe(1250);
+    expect(texts).toEqual(["The Loyalty Engine does not answer."]);
+});
+
+test("a refresh brings the new balance and keeps the code", async () => {
+    const answers = { "1000001": found(1), "ref-1": found(1, { points: 7 }) };
+    const { desk, order } = await setupTill(answers);
+    await desk.identify("1000001");
+    await desk.refresh(order);
+    expect(order.loyalty_engine_member_code).toBe("1000001");
+    expect(order.loyaltyEngineMember.wallet.points).toBe(7);
+});
+
+test("a member that came with the order gets its wallet once", async () => {
+    const { desk, order, asked } = await setupTill({ "ref-1": { status: "down" } });
+    order.update({ loyalty_engine_member_code: "1000001", loyalty_engine_member_ref: "ref-1" });
+    await desk.ensureWallet(order);
+    await desk.ensureWallet(order);
+    expect(asked).toEqual(["ref-1"]);
+    expect(order.loyaltyEngineMember.ref).toBe("ref-1");
+});
+
+test("a stored code that turns out to be nobody's is taken off", async () => {
+    const { store, desk, order } = await setupTill();
+    const texts = watchNotifications(store);
+    order.update({ loyalty_engine_member_code: "nobody" });
+    await desk.ensureWallet(order);
+    expect(order.loyaltyEngineMember).toBe(null);
+    expect(texts).toEqual(['No member has the code "nobody".']);
+});
+
+// --- Codes that no product has ---
+
+test("a code that no product has is offered, and not asked again when nobody has it", async () => {
+    const { store, desk, order, asked } = await setupTill({ "1000001": found(1) });
+    const texts = watchNotifications(store);
+    expect(desk.mayOffer("stranger")).toBe(true);
+    await desk.offer("stranger", () => expect.step("not found"));
+    expect.verifySteps(["not found"]);
+    expect(texts).toEqual(['No member has the code "stranger".']);
+    expect(order.loyaltyEngineMember).toBe(null);
+    expect(desk.mayOffer("stranger")).toBe(false);
+    expect(desk.mayOffer("1000001")).toBe(true);
+    await desk.offer("1000001", () => expect.step("not found"));
+    expect(order.loyalty_engine_member_ref).toBe("ref-1");
+    expect(asked).toEqual(["stranger", "1000001"]);
+    await advanceTime(11 * 60 * 1000);
+    expect(desk.mayOffer("stranger")).toBe(true);
+});
+
+test("an offered code is no claim before the engine knows it", async () => {
+    const answer = new Deferred();
+    const { desk, order } = await setupTill({ stranger: answer });
+    const offer = desk.offer("stranger", () => {});
+    expect(order.loyaltyEngineMember).toBe(null);
+    expect(desk.mayOffer("another")).toBe(false);
+    answer.resolve({ status: "unknown" });
+    await offer;
+    expect(desk.mayOffer("another")).toBe(true);
+});
+
+test("while the engine does not answer, only codes that name a member are offered", async () => {
+    const { desk, order } = await setupTill({
+        stranger: { status: "down" },
+        1234567: { status: "down" },
+        7654321: { status: "down" },
+    });
+    await desk.offer("stranger", () => expect.step("not found"));
+    expect.verifySteps(["not found"]);
+    expect(order.loyaltyEngineMember).toBe(null);
+    expect(desk.mayOffer("another")).toBe(false);
+    expect(desk.mayOffer("1234567")).toBe(true);
+    await desk.offer("1234567", () => expect.step("not found"));
+    expect(order.loyaltyEngineMember.code).toBe("1234567");
+    expect(order.loyaltyEngineMember.trouble).toBe("down");
+    // Somebody is on the order already: a code that may be a product's does not push them off
+    await desk.offer("7654321", () => expect.step("not found"));
+    expect(order.loyaltyEngineMember.code).toBe("1234567");
+    expect.verifySteps(["not found"]);
+    await advanceTime(61 * 1000);
+    expect(desk.mayOffer("another")).toBe(true);
+});
+
+test("an offer does not push off a look-up that is running", async () => {
+    const answer = new Deferred();
+    const { desk, order } = await setupTill({ "1000001": answer });
+    const lookup = desk.identify("1000001");
+    expect(desk.mayOffer("stranger")).toBe(false);
+    answer.resolve(found(1));
+    await lookup;
+    expect(order.loyalty_engine_member_ref).toBe("ref-1");
+});
+
+// --- Customers ---
+
+async function setupLinked(answers) {
+    const till = await setupTill(answers);
+    const [linked, plain] = [3, 4].map((id) => till.store.models["res.partner"].get(id));
+    linked.update({ loyalty_engine_ref: "ref-1" });
+    return { ...till, linked, plain };
+}
+
+test("the member's customer is selected", async () => {
+    const { desk, order, linked, asked } = await setupLinked({
+        "1000001": found(1, { partner_id: 3 }),
+    });
+    await desk.identify("1000001");
+    await tick();
+    expect(order.partner_id.id).toBe(linked.id);
+    expect(asked).toEqual(["1000001"]);
+});
+
+test("a customer that is not loaded is fetched", async () => {
+    const answers = {};
+    const { store, desk, order } = await setupTill(answers);
+    const partnerId = MockServer.env["res.partner"].create({ name: "From afar" });
+    answers.A = found(1, { partner_id: partnerId });
+    expect(store.models["res.partner"].get(partnerId)).toBe(undefined);
+    await desk.identify("A");
+    await waitUntil(() => order.partner_id);
+    expect(order.partner_id.name).toBe("From afar");
+});
+
+test("an order to be invoiced keeps its customer", async () => {
+    const { desk, order, plain } = await setupLinked({ A: found(1, { partner_id: 3 }) });
+    order.setPartner(plain);
+    order.setToInvoice(true);
+    await desk.identify("A");
+    await tick();
+    expect(order.partner_id.id).toBe(plain.id);
+    expect(order.loyalty_engine_member_ref).toBe("ref-1");
+});
+
+test("choosing a linked customer identifies the member", async () => {
+    const { store, order, linked, asked } = await setupLinked({
+        "ref-1": found(1, { partner_id: 3 }),
+    });
+    store.setPartnerToCurrentOrder(linked);
+    await waitUntil(() => order.loyaltyEngineMember?.wallet);
+    expect(order.loyalty_engine_member_code).toBe("ref-1");
+    expect(asked).toEqual(["ref-1"]);
+    // The same customer again is no news
+    store.setPartnerToCurrentOrder(linked);
+    await tick();
+    expect(asked).toEqual(["ref-1"]);
+});
+
+test("a member that came with the customer leaves with the customer", async () => {
+    const { store, order, linked, plain } = await setupLinked({
+        "ref-1": found(1, { partner_id: 3 }),
+    });
+    store.setPartnerToCurrentOrder(linked);
+    await waitUntil(() => order.loyaltyEngineMember?.wallet);
+    store.setPartnerToCurrentOrder(plain);
+    expect(order.loyaltyEngineMember).toBe(null);
+});
+
+test("a member whose card was scanned stays whoever the customer is", async () => {
+    const { store, desk, order, plain } = await setupLinked({
+        "1000001": found(1, { partner_id: 3 }),
+    });
+    await desk.identify("1000001");
+    await tick();
+    store.setPartnerToCurrentOrder(plain);
+    expect(order.loyalty_engine_member_ref).toBe("ref-1");
+    store.setPartnerToCurrentOrder(false);
+    expect(order.loyalty_engine_member_ref).toBe("ref-1");
+});
+
+// --- Orders ---
+
+test("an empty order with a member is not given to the next customer", async () => {
+    const { store, desk, order } = await setupTill({ "1000001": found(1) });
+    order.update({ pricelist_id: false, fiscal_position_id: false });
+    expect(store.getEmptyOrder().uuid).toBe(order.uuid);
+    await desk.identify("1000001");
+    const next = store.getEmptyOrder();
+    expect(next.uuid).not.toBe(order.uuid);
+    expect(next.loyaltyEngineMember).toBe(null);
+});
+
+// --- Receipt ---
+
+async function setupPaid(receipt) {
+    const till = await setupTill({ "1000001": found(1) });
+    onRpc("/pos_loyalty_engine/receipt", async () => {
+        expect.step("receipt");
+        return receipt();
+    });
+    const order = await getFilledOrder(till.store);
+    await till.desk.identify("1000001");
+    order.state = "paid";
+    await till.store.syncAllOrders();
+    patchWithCleanup(till.store.printer, {
+        print: async (component, { order }) => {
+            expect.step(order.loyaltyEngineReceipt.earned || "estimate");
+            return true;
+        },
+    });
+    return { ...till, order };
+}
+
+test("a printed receipt tells what the sale has earned", async () => {
+    const { store, order } = await setupPaid(() => ({
+        state: "sent",
+        points_earned: 17,
+        points: 1267,
+        read_at: "2026-01-02T10:11:13.000Z",
+    }));
+    await store.printReceipt({ order });
+    expect.verifySteps(["receipt", "17"]);
+    expect(order.loyaltyEngineReceipt.balance).toBe("1,267");
+    // It is known now, and printed again without asking
+    await store.printReceipt({ order });
+    expect.verifySteps(["17"]);
+});
+
+test("a receipt waits half a second, then prints the estimate, and asks again next time", async () => {
+    const answer = new Deferred();
+    const { store, order } = await setupPaid(() => answer);
+    const printed = store.printReceipt({ order });
+    await advanceTime(450);
+    expect.verifySteps(["receipt"]);
+    await advanceTime(100);
+    await printed;
+    expect.verifySteps(["estimate"]);
+    answer.resolve({ state: "sent", points_earned: 17, points: 1267, read_at: "2026-01-02" });
+    await store.printReceipt({ order });
+    expect.verifySteps(["receipt", "17"]);
+});
+
+test("the receipts of others ask nobody", async () => {
+    const { store, desk, order } = await setupPaid(() => ({ state: "waiting" }));
+    await store.printReceipt({ order, basic: true });
+    expect.verifySteps(["estimate"]);
+    const plain = await getFilledOrder(store);
+    plain.state = "paid";
+    await desk.readReceipt(plain);
+    expect.verifySteps([]);
+});
