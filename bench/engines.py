@@ -1,5 +1,7 @@
 """The sandbox engine as the benches use it."""
 
+from datetime import datetime
+
 import psycopg2
 
 from sandbox import demo
@@ -22,6 +24,11 @@ def connection(sandbox):
         "points_value": 0.01,
         "estimated_points_per_unit": 1,
     }
+
+
+def milliseconds(stamp):
+    """A moment of the engine's log (``2026-01-02T10:11:12.000Z``), since 1970."""
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() * 1000
 
 
 def notify_jobs(database):

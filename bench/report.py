@@ -9,14 +9,21 @@ Real ``odoo --workers 2 --max-cron-threads 2`` against the sandbox engine, whose
 
 import collections
 import json
-import signal
 import time
 import uuid
 from datetime import datetime, timezone
 
 from . import engines
 from .figures import Table, median, percentile
-from .servers import BenchError, Cashier, Database, OdooServer, SandboxProcess, wait_until
+from .servers import (
+    STOP_LIMIT,
+    BenchError,
+    Cashier,
+    Database,
+    OdooServer,
+    SandboxProcess,
+    wait_until,
+)
 
 LATENCY = 0.02  # seconds
 LEAST_PER_SECOND = 55
@@ -257,10 +264,13 @@ class Outbox:
         for request in self._sandbox.requests(after=self._seen):
             if self._seen and request["id"] != self._seen + 1:
                 raise BenchError("The engine's log was read too rarely to tell every request.")
+            if request["status"] is None:
+                # Still being answered: the next reading begins with it.
+                break
             self._seen = request["id"]
             self._statuses[request["status"]] += 1
             if (request["method"], request["path"]) == ("POST", "/v1/events"):
-                at = datetime.fromisoformat(request["arrivedAt"].replace("Z", "+00:00")).timestamp()
+                at = engines.milliseconds(request["arrivedAt"]) / 1000
                 self._arrivals.append((json.loads(request["body"])["payload"]["transactionId"], at))
 
     def _check_books(self, table, expected):
@@ -303,19 +313,18 @@ class Outbox:
         """
         claimed_query = "SELECT order_uuid FROM loyalty_engine_report WHERE state = 'sending'"
         for _attempt in range(50):
-            senders = self._odoo.connected_to(self._sandbox.port)
+            sender = self._odoo.running_job()
             claimed = {one for (one,) in self._database.query(claimed_query)}
             after = max(0, self._count_events() - 70)
             arrived = claimed & {
                 event["payload"]["transactionId"] for event in self._sandbox.events(after=after)
             }
-            if senders and len(claimed) // 4 < len(arrived) < len(claimed) * 3 // 4:
-                for process in senders:
-                    process.send_signal(signal.SIGKILL)
+            if sender and len(claimed) // 4 < len(arrived) < len(claimed) * 3 // 4:
+                sender.kill()
+                sender.wait(STOP_LIMIT)
                 claimed = {one for (one,) in self._database.query(claimed_query)}
                 events = {e["payload"]["transactionId"] for e in self._sandbox.events(after=after)}
                 if claimed:
-                    pids = ", ".join(str(process.pid) for process in senders)
-                    return pids, len(claimed), len(claimed & events)
+                    return sender.pid, len(claimed), len(claimed & events)
             time.sleep(0.05)
         raise BenchError("No process could be caught in the middle of a batch.")

@@ -104,13 +104,15 @@ class OdooServer:
             *(sys.executable, str(REPOSITORY / "bench" / "odoo_bin.py"), "-c", str(database.conf)),
             *("--workers", str(workers), "--max-cron-threads", str(cron_threads)),
             *("--http-port", str(self.port), "--gevent-port", str(gevent_port)),
-            *("--logfile", str(database.log)),
         ]
         self.process = None
 
     def __enter__(self):
         environment = {**os.environ, "PYTHONPATH": os.environ["ODOO_ROOT"]}
-        self.process = subprocess.Popen(self._command, cwd=FOLDER, env=environment)
+        with open(self.database.log, "w") as log:
+            self.process = subprocess.Popen(
+                self._command, cwd=FOLDER, env=environment, stdout=log, stderr=log
+            )
         try:
             self._wait()
         except BaseException:
@@ -146,9 +148,16 @@ class OdooServer:
             return psutil.Process(self.process.pid).children(recursive=True)
         return []
 
-    def connected_to(self, port):
-        """The worker processes that hold a connection to a port of this machine."""
-        return [child for child in self.descendants() if port in _remote_ports(child)]
+    def running_job(self):
+        """The worker process that runs a scheduled job now, or None: it has the job's row locked."""
+        rows = self.database.query(
+            "SELECT substring(application_name FROM '[0-9]+$')::int"
+            "  FROM pg_locks JOIN pg_stat_activity USING (pid)"
+            " WHERE relation = 'ir_cron'::regclass AND mode = 'RowShareLock'"
+            "   AND state = 'idle in transaction'"
+        )
+        pids = {pid for (pid,) in rows}
+        return next((child for child in self.descendants() if child.pid in pids), None)
 
 
 class Cashier:
@@ -185,6 +194,12 @@ class Cashier:
             raise BenchError(f"{route}: {data.get('debug') or answer['error']}")
         return answer.get("result")
 
+    def timed_call(self, route, **params):
+        """(the result of a route, milliseconds from sending to having read it)"""
+        begin = time.monotonic()
+        result = self.call(route, **params)
+        return result, (time.monotonic() - begin) * 1000
+
     def call_model(self, model, method, *args, **kwargs):
         return self.call(
             f"/web/dataset/call_kw/{model}/{method}",
@@ -214,14 +229,6 @@ def _free_ports(count):
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
-
-
-def _remote_ports(process):
-    try:
-        connections = process.connections(kind="tcp")
-    except psutil.Error:
-        return set()
-    return {connection.raddr.port for connection in connections if connection.raddr}
 
 
 def _alive(pids):

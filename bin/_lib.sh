@@ -10,7 +10,7 @@ CACHE=${POS_LOYALTY_ENGINE_HOME:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/$MODULE}
 say() { printf '%s\n' "$*"; }
 
 fail() {
-    printf '\n%s: %s\n' "bin/${0##*/}" "$*" >&2
+    printf '\n%s: %s\n' "${0#"$REPO"/}" "$*" >&2
     exit 1
 }
 
@@ -42,7 +42,8 @@ mkdir -p "$LOGS" "$DATA/filestore" "$CHECKOUT/addons"
 # Steps that take a while
 #---------------------------------------------------------------------------------------------------
 
-JOB=
+# Leaders of process groups of ours: on_exit ends them with all their children.
+JOBS=()
 
 # step NAME TEXT COMMAND...: runs it with the time shown and its output in log/NAME.log; then STEP_STATUS.
 # Not for "step ... || ...": there the shell would let the command's own steps fail unseen.
@@ -51,12 +52,13 @@ step() {
     STEP_NAME=$1
     STEP_STATUS=0
     shift 2
-    # A process group of its own: an interrupt can then end the command with all its children.
+    local job
     set -m
     "$@" >"$LOGS/$STEP_NAME.log" 2>&1 </dev/null &
-    JOB=$!
+    job=$!
+    JOBS+=("$job")
     set +m
-    while kill -0 "$JOB" 2>/dev/null; do
+    while kill -0 "$job" 2>/dev/null; do
         passed=$((SECONDS - begin))
         if [[ -t 1 ]]; then
             ((passed < 1)) || printf '\r  %s ... %d s ' "$text" "$passed"
@@ -66,11 +68,20 @@ step() {
         fi
         if ((passed < 3)); then sleep 0.1; else sleep 0.5; fi
     done
-    wait "$JOB" || STEP_STATUS=$?
-    JOB=
+    wait "$job" || STEP_STATUS=$?
+    JOBS=()
     passed=$((SECONDS - begin))
     [[ ! -t 1 ]] || printf '\r\033[K'
     ((STEP_STATUS)) || say "  $text: done in $passed s"
+}
+
+# take_lock FD WHAT: waits for a lock that another command holds, at most 30 minutes.
+take_lock() {
+    flock -n "$1" && return
+    say "  $2: waiting for it, at most 30 minutes."
+    # In the background, so that an interrupt is heard at once.
+    flock -w 1800 "$1" &
+    wait $! || fail "$2 for 30 minutes now: end it, then run this again."
 }
 
 # or_explain MEND: ends with MEND where the last step failed.
@@ -162,7 +173,7 @@ module_hash() {
     (
         cd "$REPO"
         find . \( -name .git -o -name node_modules -o -name __pycache__ -o -name '.*_cache' \
-            -o -path ./.ci -o -path ./bin -o -path ./docs -o -path ./sandbox -o -path ./tests \
+            -o -path ./.ci -o -path ./bench -o -path ./bin -o -path ./docs -o -path ./sandbox -o -path ./tests \
             -o -path ./static/tests -o -path ./requirements \) -prune -o \
             -type f -regex '.*\.\(py\|xml\|csv\|sql\|js\|scss\|po\|pot\)' -print0 |
             sort -z | xargs -0 sha256sum
@@ -299,14 +310,14 @@ db_copy() {
 on_exit() {
     local status=$?
     trap '' INT TERM HUP
-    if [[ $JOB ]]; then
-        kill -TERM -- "-$JOB" 2>/dev/null || true
-        for _ in {1..50}; do
-            kill -0 -- "-$JOB" 2>/dev/null || break
+    for job in "${JOBS[@]}"; do kill -TERM -- "-$job" 2>/dev/null || true; done
+    for job in "${JOBS[@]}"; do
+        for _ in {1..100}; do
+            kill -0 -- "-$job" 2>/dev/null || break
             sleep 0.1
         done
-        kill -KILL -- "-$JOB" 2>/dev/null || true
-    fi
+        kill -KILL -- "-$job" 2>/dev/null || true
+    done
     pg_leave
     exit "$status"
 }

@@ -21,7 +21,7 @@ from .errors import (
     EngineAuthFailed,
     EngineError,
     EngineLookupIncomplete,
-    EngineUnreachable,
+    EngineOutcomeUnknown,
 )
 from .settings import EngineSettings
 from .transport import Answer, Deadline, Observer, Request, Transport, judge_envelope
@@ -110,11 +110,11 @@ class LoyaltyEngineClient:
         wallet = self._start(self._try_wallet, identifier, ends)
         user = self._get_user(identifier, ends)
         try:
-            # The wallet's request keeps the deadline itself; its thread needs a moment to tell.
-            return user, wallet.result(timeout=ends.remaining() + 0.25)
+            return user, wallet.result(timeout=ends.remaining())
         except FutureTimeout:
             wallet.cancel()
-            return user, Wallet(error=EngineUnreachable("no thread was free in time"))
+            late = EngineOutcomeUnknown("no answer in time", endpoint="GET /users/{id}/wallet")
+            return user, Wallet(error=late)
 
     def list_tiers(self, *, deadline: float | None = None) -> list[Tier]:
         """Return the tenant's tiers (C-SPEC `GET /tiers`).

@@ -17,7 +17,6 @@ import contextlib
 import email.utils
 import http.client
 import logging
-import math
 import socket
 import ssl
 import threading
@@ -185,7 +184,6 @@ class Transport:
             try:
                 answer = line.send(request, deadline)
             except Exception as error:
-                line.close()
                 if not _running.sent and not isinstance(error, _NETWORK_ERRORS):
                     raise
                 return _failure(error, _running.sent)
@@ -408,8 +406,8 @@ class _Line:
         self._answered[urlsplit(url).netloc] = time.monotonic()
 
     def drop_unless_fresh(self, url: str, seconds: float) -> None:
-        last = self._answered.get(urlsplit(url).netloc, -math.inf)
-        if time.monotonic() - last >= seconds:
+        last = self._answered.get(urlsplit(url).netloc)
+        if last is not None and time.monotonic() - last >= seconds:
             self._answered.clear()
             self._session.adapter.drop_connections()
 
@@ -445,9 +443,6 @@ class _UnreadableBody(Exception):
 
 
 def _read_body(response: requests.Response) -> bytes | None:
-    encoding = response.headers.get("Content-Encoding", "identity")
-    if encoding.strip().lower() not in ("", "identity"):
-        raise _UnreadableBody("the answer is compressed")
     declared = response.headers.get("Content-Length", "")
     chunks, size = [], 0
     while chunk := response.raw.read(65536, decode_content=False):

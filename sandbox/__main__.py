@@ -1,6 +1,7 @@
 """``python -m sandbox``: start the sandbox on this machine."""
 
 import argparse
+import contextlib
 import ipaddress
 import signal
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from . import options
 from .app import Sandbox
-from .server import PortInUse, listen
+from .server import PortInUse, bind, make_server
 from .store import Store, StoreError, default_path
 
 
@@ -17,10 +18,11 @@ def loopback(text: str) -> str:
     """An address of this machine alone."""
     host = "127.0.0.1" if text == "localhost" else text
     try:
-        if ipaddress.ip_address(host).is_loopback:
-            return host
+        local = ipaddress.ip_address(host).is_loopback
     except ValueError:
-        pass
+        local = False
+    if local:
+        return host
     raise argparse.ArgumentTypeError(f"{text} is not a loopback address such as 127.0.0.1")
 
 
@@ -52,28 +54,25 @@ def main(arguments: list[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    sandbox = None
-    try:
-        store = Store(chosen.data.expanduser(), chosen.reset)
+    with contextlib.ExitStack() as stack:
         try:
-            sandbox = Sandbox(store, options.from_arguments(chosen))
-            server = listen(chosen.host, chosen.port, sandbox)
-        except (PortInUse, options.OptionError):
-            if sandbox:
-                sandbox.close()
-            else:
-                store.close()
-            raise
-    except (StoreError, PortInUse, options.OptionError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
-    host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
-    print(f"Loyalty Engine sandbox on http://{host}:{server.port}", flush=True)
-    stop.wait()
-    server.shutdown()
-    sandbox.close()
-    server.server_close()
+            # The port first: a start that fails must not have emptied the data before.
+            listener = stack.enter_context(bind(chosen.host, chosen.port))
+            store = stack.enter_context(
+                contextlib.closing(Store(chosen.data.expanduser(), chosen.reset))
+            )
+            app = Sandbox(store, options.from_arguments(chosen))
+            stack.callback(app.close)
+        except (StoreError, PortInUse, options.OptionError) as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+        server = make_server(listener, app)
+        threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
+        host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+        sys.stdout.write(f"Loyalty Engine sandbox on http://{host}:{server.port}\n")
+        sys.stdout.flush()
+        stop.wait()
+        server.shutdown()
     return 0
 
 

@@ -47,10 +47,9 @@ class Sandbox:
         self.reactors.start()
 
     def close(self) -> None:
-        """End the waits and the worker, and close the data file."""
+        """End the waits and the worker; the data file is its owner's to close."""
         self.stopping.set()
         self.reactors.stop()
-        self.store.close()
 
     def reset(self) -> None:
         """As it was at the start: data of ``demo.py``, no faults, an empty log."""

@@ -213,7 +213,7 @@ class Control:
         return {"members": [_describe_member(row) for row in rows], "count": count}
 
     def add_members(self, request: Request) -> dict[str, Any]:
-        """Add ``count`` invented members, or one with the fields that are given."""
+        """Add ``count`` invented members, or one with the fields given; shows the first 1000."""
         body = rules.read_object(request)
         count = _integer("count", body.pop("count", 1), 1, MOST_ROWS)
         values = {}

@@ -5,7 +5,8 @@ import socket
 import struct
 from typing import Any
 
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug import serving
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
 
 from .errors import Hangup
 
@@ -95,23 +96,28 @@ class PortInUse(Exception):
     """Another program listens there, or the system doesn't allow it."""
 
 
-def listen(host: str, port: int, app: Any) -> BaseWSGIServer:
-    """A server that listens on a loopback address; ``port`` 0 picks a free one.
+def bind(host: str, port: int) -> socket.socket:
+    """A socket on a loopback address; ``port`` 0 picks a free one.
 
     :raise PortInUse: the port isn't to be had
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            listener.listen(128)
-        except OSError as error:
-            raise PortInUse(
-                f"Port {port} on {host} is not free ({error.strerror}):"
-                " stop what uses it or choose another with --port."
-            ) from error
-        port = listener.getsockname()[1]
-        return make_server(
-            host, port, app, threaded=True, request_handler=KeepAliveHandler, fd=listener.fileno()
-        )
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise PortInUse(
+            f"Port {port} on {host} is not free ({error.strerror}):"
+            " stop what uses it or choose another with --port."
+        ) from error
+    return listener
+
+
+def make_server(listener: socket.socket, app: Any) -> BaseWSGIServer:
+    """A server on a bound socket, with a thread for each connection."""
+    host, port = listener.getsockname()[:2]
+    return serving.make_server(
+        host, port, app, threaded=True, request_handler=KeepAliveHandler, fd=listener.fileno()
+    )

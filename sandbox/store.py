@@ -231,44 +231,49 @@ class Store:
     def members(self, search: str, limit: int) -> tuple[list[sqlite3.Row], int]:
         """At most ``limit`` members in whose names or codes ``search`` is, and how many are."""
         where = (
-            "instr(lower(given_name || ' ' || family_name || ' ' || id || ' ' || account_number"
-            " || ' ' || coalesce(auth_identifier, '')), lower(?))"
+            "?1 = '' OR instr(lower(given_name || ' ' || family_name || ' ' || id || ' ' ||"
+            " account_number || ' ' || coalesce(auth_identifier, '')), lower(?1))"
         )
         rows = self._all(
-            f"SELECT * FROM member WHERE {where} ORDER BY number LIMIT ?", search, limit
+            f"SELECT * FROM member WHERE {where} ORDER BY number LIMIT ?2", search, limit
         )
         return rows, self._one(f"SELECT COUNT(*) FROM member WHERE {where}", search)[0]
 
     def add_members(self, count: int, values: dict[str, Any]) -> list[sqlite3.Row]:
-        """``count`` invented members with ``values`` instead of what would be made up.
+        """Add ``count`` invented members with ``values`` instead of what would be made up.
+
+        Returns the first 1000 of them.
 
         :raise sqlite3.IntegrityError: an identifier that another member has
         """
+
+        def invent(number: int) -> dict[str, Any]:
+            return {
+                "number": number,
+                "id": str(uuid.uuid4()),
+                "account_number": f"{2000000 + number}",
+                "auth_identifier": f"demo|member-{number:04d}",
+                "external_identifier": f"CRM-{number:04d}",
+                "given_name": "Invented",
+                "family_name": f"Member {number}",
+                "restricted": False,
+                "points": 0,
+                "earned": max(0, values.get("points", 0)),
+                "created_at": time.time(),
+                **values,
+            }
+
         with self._writing() as db:
             (highest,) = db.execute("SELECT MAX(number) FROM member").fetchone()
             first = (highest or 0) + 1
-            for number in range(first, first + count):
-                row = {
-                    "id": str(uuid.uuid4()),
-                    "account_number": f"{2000000 + number}",
-                    "auth_identifier": f"demo|member-{number:04d}",
-                    "external_identifier": f"CRM-{number:04d}",
-                    "given_name": "Invented",
-                    "family_name": f"Member {number}",
-                    "restricted": False,
-                    "points": 0,
-                    "earned": max(0, values.get("points", 0)),
-                    "created_at": time.time(),
-                    "number": number,
-                    **values,
-                }
-                columns = ", ".join(row)
-                db.execute(
-                    f"INSERT INTO member ({columns}) VALUES ({', '.join(f':{c}' for c in row)})",
-                    row,
-                )
+            columns = list(invent(first))
+            db.executemany(
+                f"INSERT INTO member ({', '.join(columns)})"
+                f" VALUES ({', '.join(f':{column}' for column in columns)})",
+                map(invent, range(first, first + count)),
+            )
             return db.execute(
-                "SELECT * FROM member WHERE number >= ? ORDER BY number", (first,)
+                "SELECT * FROM member WHERE number >= ? ORDER BY number LIMIT 1000", (first,)
             ).fetchall()
 
     def adjust_member(self, member_id: str, points: int, restricted: bool | None) -> None:

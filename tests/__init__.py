@@ -1,1 +1,19 @@
-from . import test_connection, test_identify, test_outbox, test_queries
+from . import (
+    test_connection,
+    test_engine_answers,
+    test_engine_bodies,
+    test_engine_client,
+    test_engine_credentials,
+    test_engine_errors,
+    test_engine_flows,
+    test_engine_settings,
+    test_engine_transport,
+    test_hoot,
+    test_identify,
+    test_outbox,
+    test_queries,
+    test_sandbox,
+    test_sandbox_faults,
+    test_sandbox_program,
+    test_tours,
+)

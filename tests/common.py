@@ -75,6 +75,14 @@ class LoyaltyEngineCase(CommonPosTest):
             self.cron.method_direct_trigger()
         self.env.invalidate_all()
 
+    def rest_on(self):
+        """A connection that rests does so for longer than any test takes."""
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_health SET resume_at = now() + interval '1 day'"
+            " WHERE resume_at IS NOT NULL"
+        )
+        self.env.invalidate_all()
+
     def end_the_rest(self):
         """Let the time pass in which the connection rests after a failure."""
         self.env["loyalty.engine.health"].sudo().search([]).unlink()

@@ -138,7 +138,7 @@ class SandboxProcess:
 
     # Control calls
 
-    def control(self, method, path, body=None, **query):
+    def control(self, method, path, body=None, *, timeout=CALL_LIMIT, **query):
         """Call ``/_sandbox/<path>``; the JSON answer.
 
         :raise SandboxError: it was refused
@@ -150,7 +150,7 @@ class SandboxProcess:
             headers={"Content-Type": "application/json"},
         )
         try:
-            with self._opener.open(request, timeout=CALL_LIMIT) as response:
+            with self._opener.open(request, timeout=timeout) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             with error:
@@ -183,7 +183,9 @@ class SandboxProcess:
         return found
 
     def add_members(self, count=1, **values):
-        return self.control("POST", "members", {"count": count, **values})["members"]
+        """Add invented members; the first 1000 of them."""
+        body = {"count": count, **values}
+        return self.control("POST", "members", body, timeout=60)["members"]
 
     def adjust(self, member_id, **change):
         """Add ``points=``, or set ``restricted=``; the member afterwards."""

@@ -137,7 +137,6 @@ class TestAdminToken(unittest.TestCase):
 
     def test_threads_that_wait_keep_their_deadline(self) -> None:
         asked, free = threading.Event(), threading.Event()
-        self.stack.callback(free.set)
 
         def stuck(peer: Peer, received: Received) -> None:
             asked.set()
@@ -148,9 +147,9 @@ class TestAdminToken(unittest.TestCase):
         first = threading.Thread(target=admin.get, args=(Deadline(PATIENCE),))
         first.start()
         asked.wait(PATIENCE)
+        threading.Timer(3.0, free.set).start()
         with self.assertRaises(EngineUnreachable):
             admin.get(Deadline(0.2))
-        free.set()
         first.join(PATIENCE)
 
     def test_renewed_after_a_refusal(self) -> None:

@@ -49,7 +49,9 @@ class TestHoot(HttpCase):
     def test_all_tests_run(self):
         """No test is singled out: the others would not run."""
         paths = self.env["ir.asset"]._get_asset_paths("web.assets_unit_tests", {})
-        tests = [path for path, *_rest in paths if re.search(r"pos_loyalty_engine/.*\.test\.js$", path)]
+        tests = [
+            path for path, *_rest in paths if re.search(r"pos_loyalty_engine/.*\.test\.js$", path)
+        ]
         self.assertTrue(tests)
         for path in tests:
             with file_open(path.lstrip("/")) as source:

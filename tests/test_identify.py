@@ -3,6 +3,7 @@ from unittest.mock import patch
 from odoo.tests import HttpCase, JsonRpcException, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..controllers import pos_loyalty_engine
 from ..models import loyalty_engine_lookup
 from ..sandbox import demo
 from .common import LoyaltyEngineCase
@@ -131,6 +132,7 @@ class TestIdentify(LoyaltyEngineCase, HttpCase):
         finally:
             self.sandbox.start()
         self.sandbox.reset()
+        self.rest_on()
         self.assertEqual(self.identify(self.member.id), {"status": "down"})
         self.assertEqual(self.sandbox.requests(), [], "answered without asking the engine")
         # The pause is over: one request tries it, and everything is as before.
@@ -230,6 +232,7 @@ class TestIdentify(LoyaltyEngineCase, HttpCase):
     # === Receipt ===
 
     def test_receipt_of_a_reported_sale(self):
+        self.patch(pos_loyalty_engine, "RECEIPT_DEADLINE", 10)
         order = self.sell(quantity=3, member=self.member)
         self.assertEqual(self.ask("receipt", order_uuid=order.uuid)["state"], "waiting")
         self.send_reports()

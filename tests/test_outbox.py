@@ -191,8 +191,12 @@ class TestOutbox(LoyaltyEngineCase):
             self.send_reports()
         finally:
             self.sandbox.start()
+        self.rest_on()
         self.send_reports()
         self.assertEqual(self.events(), [], "it is still resting")
+        self.end_the_rest()
+        self.send_reports()
+        self.assertEqual(len(self.events()), 1)
 
     def test_drop_after_doing_is_looked_up_not_repeated(self):
         self.sandbox.faults(kind="drop_after", method="POST", path="/events", times=1)

@@ -1,6 +1,7 @@
 """The sandbox engine as a program: its control calls, its page, its start and its end."""
 
 import json
+import resource
 import shutil
 import signal
 import socket
@@ -26,6 +27,12 @@ BROWSER_SWITCHES = (
     "--virtual-time-budget=3000",
     "--dump-dom",
 )
+
+
+def unlimited_memory():
+    """Odoo limits the address space of its process; Chromium reserves far more than it uses."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
 class TestSandboxControl(SandboxCase):
@@ -169,6 +176,7 @@ class TestSandboxPage(SandboxCase):
                 capture_output=True,
                 timeout=60,
                 check=True,
+                preexec_fn=unlimited_memory,
                 text=True,
             ).stdout
         for text in (
@@ -253,10 +261,15 @@ class TestSandboxProcess(unittest.TestCase):
                 self.assertEqual(client.recv(100), b"")
 
     def test_a_port_in_use(self):
-        with SandboxProcess() as sandbox:
-            text = self.refusal("--port", str(sandbox.port), "--data", f"{sandbox.data}-other")
-            self.assertIn(f"Port {sandbox.port}", text)
+        with SandboxProcess() as sandbox, SandboxProcess() as other:
+            sandbox.adjust(MIA.id, points=1)
+            sandbox.stop()
+            port = str(other.port)
+            text = self.refusal("--port", port, "--data", str(sandbox.data), "--reset")
+            self.assertIn(f"Port {port}", text)
             self.assertIn("--port", text)
+            sandbox.start()
+            self.assertEqual(sandbox.member(MIA.id)["points"], MIA.points + 1, "nothing is lost")
 
     def test_a_data_file_in_use(self):
         with SandboxProcess() as sandbox:
@@ -295,3 +308,11 @@ class TestSandboxProcess(unittest.TestCase):
         self.assertEqual(result.returncode, 0)
         for switch in ("--reactor-delay", "--wallet-balance-key", "--duplicates", "--reset"):
             self.assertIn(switch, result.stdout)
+
+    def test_the_manual_names_everything(self):
+        manual = (REPOSITORY / "sandbox" / "README.md").read_text(encoding="utf-8")
+        with SandboxProcess() as sandbox:
+            options = sandbox.control("GET", "options")["options"]
+            kinds = sandbox.control("GET", "faults")["kinds"]
+        for name in (*options, *kinds):
+            self.assertIn(f"`{name}`", manual)

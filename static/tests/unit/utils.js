@@ -56,7 +56,14 @@ export async function setupTill(answers = {}, connection = {}) {
         return await (answers[params.code] || { status: "unknown" });
     });
     const store = await setupPosEnv();
-    return { store, desk: store.loyaltyEngine, order: store.addNewOrder(), asked };
+    const order = store.addNewOrder();
+    store.router.state.current = "ProductScreen";
+    return { store, desk: store.loyaltyEngine, order, asked };
+}
+
+/** A barcode as the barcode reader has read it. */
+export function scanned(code, type = "product") {
+    return { code, base_code: code, type };
 }
 
 /** The texts of the notifications that are given from now on. */

@@ -84,7 +84,8 @@ patch(PosOrder.prototype, {
         return {
             tier: member.wallet?.tier || "",
             isVerified: Boolean(member.ref),
-            earned: receipt && receipt.pointsEarned !== null ? formatPoints(receipt.pointsEarned) : "",
+            earned:
+                receipt && receipt.pointsEarned !== null ? formatPoints(receipt.pointsEarned) : "",
             estimate: estimate ? formatPoints(estimate) : "",
             balance: points === null ? "" : formatPoints(points),
             // The balance before this sale says of when it is.
@@ -115,7 +116,9 @@ patch(PosOrder.prototype, {
         Object.assign(this.uiState.loyaltyEngine, { wallet, trouble });
         // Not more than what changed: an order that only had its balance refreshed has nothing to sync.
         const claims = { loyalty_engine_member_code: code, loyalty_engine_member_ref: ref };
-        const changed = Object.entries(claims).filter(([name, value]) => (this[name] || "") !== value);
+        const changed = Object.entries(claims).filter(
+            ([name, value]) => (this[name] || "") !== value
+        );
         if (changed.length) {
             this.update(Object.fromEntries(changed));
         }

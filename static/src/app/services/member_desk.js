@@ -13,6 +13,12 @@ const NO_MEMBER = new Set(["unknown", "ambiguous", "restricted"]);
 // account number of 7 digits (D-TX). Other codes may be members' too (auth identifiers).
 const MEMBER_CODE = /^(\d{7}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 
+// Barcodes that a shop makes itself, with a number in them: nobody's card
+const SHOP_TYPES = new Set(["weight", "price", "discount", "quantity"]);
+
+// Where a member may be identified
+const SCREENS = new Set(["ProductScreen", "PaymentScreen"]);
+
 const REMEMBERED = 200;
 // Milliseconds
 const STRANGER_FOR = 10 * 60 * 1000;
@@ -90,13 +96,16 @@ export class MemberDesk {
      * look-up runs, not again for a code that nobody had, and not soon after the engine failed to
      * answer: a product that is missing in the shop must not flood it.
      *
-     * @param {string} code
+     * @param {{code: string, type: string}} parsed as the barcode reader has read it
      */
-    mayOffer(code) {
+    mayOffer({ code, type, ai }) {
         const order = this.pos.getOrder();
         const now = Date.now();
         return Boolean(
             code &&
+                !ai &&
+                !SHOP_TYPES.has(type) &&
+                SCREENS.has(this.pos.router.state.current) &&
                 order &&
                 !order.finalized &&
                 !this.lookups.has(order.uuid) &&
@@ -156,7 +165,13 @@ export class MemberDesk {
     ensureWallet(order) {
         const member = order.loyaltyEngineMember;
         const isFetched = this.fetched.get(order.uuid) === fetchKey(member);
-        if (!member || member.wallet || order.finalized || isFetched || this.lookups.has(order.uuid)) {
+        if (
+            !member ||
+            member.wallet ||
+            order.finalized ||
+            isFetched ||
+            this.lookups.has(order.uuid)
+        ) {
             return;
         }
         this._markFetched(order);

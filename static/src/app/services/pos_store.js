@@ -22,6 +22,9 @@ patch(PosStore.prototype, {
                   )
               )
             : null;
+        if (this.barcodeReader) {
+            this.barcodeReader.loyaltyEngine = this.loyaltyEngine;
+        }
         return result;
     },
 

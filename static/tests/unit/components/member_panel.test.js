@@ -157,14 +157,14 @@ test("a code that nobody has is said in the popup, where it can be corrected", a
     const { order } = await mountPanel({ 1000001: found(1) });
     await click(".o_pos_loyalty_engine_add");
     await waitFor(".modal");
-    await contains(".o_pos_loyalty_engine_code").edit("nobody");
+    await contains(".o_pos_loyalty_engine_code").edit("nobody", { confirm: false });
     await contains(".modal .btn-primary").click();
     await settle();
     expect(".o_pos_loyalty_engine_words").toHaveText('No member has the code "nobody".');
     expect(".o_notification").toHaveCount(0);
     expect(".o_pos_loyalty_engine_code").toBeFocused();
     expect(order.loyaltyEngineMember).toBe(null);
-    await contains(".o_pos_loyalty_engine_code").edit("1000001");
+    await contains(".o_pos_loyalty_engine_code").edit("1000001", { confirm: false });
     await contains(".modal .btn-primary").click();
     await settle();
     expect(".modal").toHaveCount(0);
@@ -175,7 +175,7 @@ test("a code that can't be checked closes the popup and is kept", async () => {
     const { order } = await mountPanel({ A: { status: "slow" } });
     await click(".o_pos_loyalty_engine_add");
     await waitFor(".modal");
-    await contains(".o_pos_loyalty_engine_code").edit("A");
+    await contains(".o_pos_loyalty_engine_code").edit("A", { confirm: false });
     await contains(".modal .btn-primary").click();
     await settle();
     expect(".modal").toHaveCount(0);
@@ -188,7 +188,7 @@ test("a popup that was closed does not lose the answer", async () => {
     const { order } = await mountPanel({ A: answer });
     await click(".o_pos_loyalty_engine_add");
     await waitFor(".modal");
-    await contains(".o_pos_loyalty_engine_code").edit("A");
+    await contains(".o_pos_loyalty_engine_code").edit("A", { confirm: false });
     await contains(".modal .btn-primary").click();
     await contains(".modal .btn-secondary").click();
     expect(".modal").toHaveCount(0);

@@ -5,7 +5,7 @@ import { waitUntil } from "@odoo/hoot-dom";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { setupPosEnv } from "@point_of_sale/../tests/unit/utils";
 import { ProductScreen } from "@point_of_sale/app/screens/product_screen/product_screen";
-import { found, setupTill } from "../utils";
+import { found, scanned, setupTill } from "../utils";
 
 definePosModels();
 
@@ -18,11 +18,10 @@ async function mountScreen(store) {
     const screen = await mountWithCleanup(ProductScreen, {
         props: { orderUuid: store.getOrder().uuid },
     });
+    store.router.state.current = "ProductScreen";
     screen.barcodeReader = { showNotFoundNotification: () => expect.step("not found") };
     return screen;
 }
-
-const scanned = (code, type = "product") => ({ code, base_code: code, type });
 
 test("without a connection an unknown code stays Odoo's business", async () => {
     const store = await setupPosEnv();
@@ -41,7 +40,7 @@ test("a product is sold, and the engine not asked", async () => {
 });
 
 test("a code that no product has may be a member's", async () => {
-    const { store, order } = await setupTill({ "1000001": found(1) });
+    const { store, order } = await setupTill({ 1000001: found(1) });
     const screen = await mountScreen(store);
     await screen._barcodeProductAction(scanned("1000001"));
     await waitUntil(() => order.loyaltyEngineMember);
@@ -69,7 +68,7 @@ test("weights and prices are not offered", async () => {
 
 test("scanning goes on while the engine is asked", async () => {
     const answer = new Deferred();
-    const { store, order } = await setupTill({ "1000001": answer, A: answer });
+    const { store, order } = await setupTill({ 1000001: answer, A: answer });
     const screen = await mountScreen(store);
     // Each of these is awaited by the barcode reader before the next scan
     await screen._barcodeProductAction(scanned("1000001"));

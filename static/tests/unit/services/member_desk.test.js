@@ -3,13 +3,14 @@ import { advanceTime, Deferred, tick } from "@odoo/hoot-mock";
 import { waitUntil } from "@odoo/hoot-dom";
 import { MockServer, onRpc, patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
+import { BarcodeReader } from "@point_of_sale/app/services/barcode_reader_service";
 import { getFilledOrder } from "@point_of_sale/../tests/unit/utils";
-import { found, setupTill, watchNotifications } from "../utils";
+import { found, scanned, setupTill, watchNotifications } from "../utils";
 
 definePosModels();
 
 test("a member is found and the order carries code, id and wallet", async () => {
-    const { desk, order } = await setupTill({ "1000001": found(1) });
+    const { desk, order } = await setupTill({ 1000001: found(1) });
     const answer = desk.identify("1000001");
     expect(order.loyaltyEngineMember.code).toBe("1000001");
     expect(order.loyaltyEngineMember.ref).toBe("");
@@ -73,7 +74,7 @@ test("an answer that comes after the payment changes nothing, and the code stays
 });
 
 test("a code that nobody has leaves the order as it was", async () => {
-    const { store, desk, order } = await setupTill({ "1000001": found(1) });
+    const { store, desk, order } = await setupTill({ 1000001: found(1) });
     const texts = watchNotifications(store);
     await desk.identify("nobody");
     expect(order.loyaltyEngineMember).toBe(null);
@@ -81,10 +82,7 @@ test("a code that nobody has leaves the order as it was", async () => {
     await desk.identify("nobody");
     expect(order.loyalty_engine_member_code).toBe("1000001");
     expect(order.loyaltyEngineMember.wallet.name).toBe("Member 1");
-    expect(texts).toEqual([
-        'No member has the code "nobody".',
-        'No member has the code "nobody".',
-    ]);
+    expect(texts).toEqual(['No member has the code "nobody".', 'No member has the code "nobody".']);
 });
 
 for (const [status, words] of Object.entries({
@@ -124,7 +122,7 @@ for (const [status, words] of Object.entries({
 }
 
 test("offline the code is kept, and checked once the till is back", async () => {
-    const { store, desk, order, asked } = await setupTill({ "1000001": found(1) });
+    const { store, desk, order, asked } = await setupTill({ 1000001: found(1) });
     store.data.network.offline = true;
     await desk.identify("1000001");
     expect(order.loyaltyEngineMember.trouble).toBe("offline");
@@ -137,7 +135,7 @@ test("offline the code is kept, and checked once the till is back", async () => 
 });
 
 test("a refresh that fails keeps member and balance", async () => {
-    const answers = { "1000001": found(1), "ref-1": { status: "down" } };
+    const answers = { 1000001: found(1), "ref-1": { status: "down" } };
     const { store, desk, order, asked } = await setupTill(answers);
     await desk.identify("1000001");
     const texts = watchNotifications(store);
@@ -150,7 +148,7 @@ test("a refresh that fails keeps member and balance", async () => {
 });
 
 test("a refresh brings the new balance and keeps the code", async () => {
-    const answers = { "1000001": found(1), "ref-1": found(1, { points: 7 }) };
+    const answers = { 1000001: found(1), "ref-1": found(1, { points: 7 }) };
     const { desk, order } = await setupTill(answers);
     await desk.identify("1000001");
     await desk.refresh(order);
@@ -179,20 +177,20 @@ test("a stored code that turns out to be nobody's is taken off", async () => {
 // --- Codes that no product has ---
 
 test("a code that no product has is offered, and not asked again when nobody has it", async () => {
-    const { store, desk, order, asked } = await setupTill({ "1000001": found(1) });
+    const { store, desk, order, asked } = await setupTill({ 1000001: found(1) });
     const texts = watchNotifications(store);
-    expect(desk.mayOffer("stranger")).toBe(true);
+    expect(desk.mayOffer(scanned("stranger"))).toBe(true);
     await desk.offer("stranger", () => expect.step("not found"));
     expect.verifySteps(["not found"]);
     expect(texts).toEqual(['No member has the code "stranger".']);
     expect(order.loyaltyEngineMember).toBe(null);
-    expect(desk.mayOffer("stranger")).toBe(false);
-    expect(desk.mayOffer("1000001")).toBe(true);
+    expect(desk.mayOffer(scanned("stranger"))).toBe(false);
+    expect(desk.mayOffer(scanned("1000001"))).toBe(true);
     await desk.offer("1000001", () => expect.step("not found"));
     expect(order.loyalty_engine_member_ref).toBe("ref-1");
     expect(asked).toEqual(["stranger", "1000001"]);
     await advanceTime(11 * 60 * 1000);
-    expect(desk.mayOffer("stranger")).toBe(true);
+    expect(desk.mayOffer(scanned("stranger"))).toBe(true);
 });
 
 test("an offered code is no claim before the engine knows it", async () => {
@@ -200,10 +198,10 @@ test("an offered code is no claim before the engine knows it", async () => {
     const { desk, order } = await setupTill({ stranger: answer });
     const offer = desk.offer("stranger", () => {});
     expect(order.loyaltyEngineMember).toBe(null);
-    expect(desk.mayOffer("another")).toBe(false);
+    expect(desk.mayOffer(scanned("another"))).toBe(false);
     answer.resolve({ status: "unknown" });
     await offer;
-    expect(desk.mayOffer("another")).toBe(true);
+    expect(desk.mayOffer(scanned("another"))).toBe(true);
 });
 
 test("while the engine does not answer, only codes that name a member are offered", async () => {
@@ -215,8 +213,8 @@ test("while the engine does not answer, only codes that name a member are offere
     await desk.offer("stranger", () => expect.step("not found"));
     expect.verifySteps(["not found"]);
     expect(order.loyaltyEngineMember).toBe(null);
-    expect(desk.mayOffer("another")).toBe(false);
-    expect(desk.mayOffer("1234567")).toBe(true);
+    expect(desk.mayOffer(scanned("another"))).toBe(false);
+    expect(desk.mayOffer(scanned("1234567"))).toBe(true);
     await desk.offer("1234567", () => expect.step("not found"));
     expect(order.loyaltyEngineMember.code).toBe("1234567");
     expect(order.loyaltyEngineMember.trouble).toBe("down");
@@ -225,14 +223,37 @@ test("while the engine does not answer, only codes that name a member are offere
     expect(order.loyaltyEngineMember.code).toBe("1234567");
     expect.verifySteps(["not found"]);
     await advanceTime(61 * 1000);
-    expect(desk.mayOffer("another")).toBe(true);
+    expect(desk.mayOffer(scanned("another"))).toBe(true);
+});
+
+test("codes that can't be a member's are not offered", async () => {
+    const { store, desk } = await setupTill();
+    for (const type of ["weight", "price", "discount", "quantity"]) {
+        expect(desk.mayOffer(scanned("2100005000000", type))).toBe(false);
+    }
+    expect(desk.mayOffer({ ...scanned("00012345678905"), ai: "01" })).toBe(false);
+    expect(desk.mayOffer(scanned("1000001"))).toBe(true);
+    store.router.state.current = "TicketScreen";
+    expect(desk.mayOffer(scanned("1000001"))).toBe(false);
+});
+
+test("what the barcode rules take for something else is offered too", async () => {
+    const { store, desk, order } = await setupTill({ 1000001: found(1) });
+    const reader = new BarcodeReader(null, store.env.services);
+    patchWithCleanup(reader.notification, { add: () => expect.step("not found") });
+    reader.showNotFoundNotification(scanned("1000001", "lot"));
+    expect.verifySteps(["not found"]);
+    reader.loyaltyEngine = desk;
+    reader.showNotFoundNotification(scanned("1000001", "lot"));
+    await waitUntil(() => order.loyaltyEngineMember?.ref);
+    expect.verifySteps([]);
 });
 
 test("an offer does not push off a look-up that is running", async () => {
     const answer = new Deferred();
-    const { desk, order } = await setupTill({ "1000001": answer });
+    const { desk, order } = await setupTill({ 1000001: answer });
     const lookup = desk.identify("1000001");
-    expect(desk.mayOffer("stranger")).toBe(false);
+    expect(desk.mayOffer(scanned("stranger"))).toBe(false);
     answer.resolve(found(1));
     await lookup;
     expect(order.loyalty_engine_member_ref).toBe("ref-1");
@@ -249,7 +270,7 @@ async function setupLinked(answers) {
 
 test("the member's customer is selected", async () => {
     const { desk, order, linked, asked } = await setupLinked({
-        "1000001": found(1, { partner_id: 3 }),
+        1000001: found(1, { partner_id: 3 }),
     });
     await desk.identify("1000001");
     await tick();
@@ -304,7 +325,7 @@ test("a member that came with the customer leaves with the customer", async () =
 
 test("a member whose card was scanned stays whoever the customer is", async () => {
     const { store, desk, order, plain } = await setupLinked({
-        "1000001": found(1, { partner_id: 3 }),
+        1000001: found(1, { partner_id: 3 }),
     });
     await desk.identify("1000001");
     await tick();
@@ -317,7 +338,7 @@ test("a member whose card was scanned stays whoever the customer is", async () =
 // --- Orders ---
 
 test("an empty order with a member is not given to the next customer", async () => {
-    const { store, desk, order } = await setupTill({ "1000001": found(1) });
+    const { store, desk, order } = await setupTill({ 1000001: found(1) });
     order.update({ pricelist_id: false, fiscal_position_id: false });
     expect(store.getEmptyOrder().uuid).toBe(order.uuid);
     await desk.identify("1000001");
@@ -329,7 +350,7 @@ test("an empty order with a member is not given to the next customer", async () 
 // --- Receipt ---
 
 async function setupPaid(receipt) {
-    const till = await setupTill({ "1000001": found(1) });
+    const till = await setupTill({ 1000001: found(1) });
     onRpc("/pos_loyalty_engine/receipt", async () => {
         expect.step("receipt");
         return receipt();

@@ -70,7 +70,9 @@ export class MemberPanel extends Component {
     }
 
     get troubleInWords() {
-        return this.member.trouble ? inWords({ status: this.member.trouble }, this.member.code) : "";
+        return this.member.trouble
+            ? inWords({ status: this.member.trouble }, this.member.code)
+            : "";
     }
 
     /** One timer, as slow as the shown age allows: every 5 s, after a minute every minute. */

@@ -18,11 +18,7 @@ patch(ProductScreen.prototype, {
 
     async _barcodeProductAction(code) {
         const desk = this.pos.loyaltyEngine;
-        // Weights and prices are in codes that a shop made itself: no member's.
-        if (code.type !== "product" || !desk?.mayOffer(code.code)) {
-            return super._barcodeProductAction(...arguments);
-        }
-        if (await this._loyaltyEngineHasProduct(code)) {
+        if (!desk?.mayOffer(code) || (await this._loyaltyEngineHasProduct(code))) {
             return super._barcodeProductAction(...arguments);
         }
         desk.offer(code.code, () => super._barcodeProductAction(code));

@@ -5,8 +5,6 @@ patch(TicketScreen.prototype, {
     // The return of one customer does not go onto the order that another one's member waits on.
     _getEmptyOrder(partner) {
         const order = super._getEmptyOrder(...arguments);
-        return order.loyaltyEngineMember
-            ? this.pos.addNewOrder({ partner_id: partner })
-            : order;
+        return order.loyaltyEngineMember ? this.pos.addNewOrder({ partner_id: partner }) : order;
     },
 });

@@ -1,0 +1,92 @@
+"""The till in the browser: how long it takes to start, and from a scan to what it shows."""
+
+START_LIMIT = 180.0  # seconds
+SCAN_LIMIT = 15.0
+
+# Looks at every frame, so that it sees what a cashier would see, and presses "Open Register" at once.
+WATCH_START = """
+(() => {
+    const look = () => {
+        if (document.querySelector(".product-screen .product")?.offsetHeight) {
+            // After the frame with the products in it, when a touch would be answered.
+            setTimeout(() => (window.benchReady = performance.now()));
+            return;
+        }
+        document.querySelector(".login-overlay .open-register-btn")?.click();
+        requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+})();
+"""
+
+WHAT_WAS_LOADED = """
+(() => {
+    const entries = [
+        ...performance.getEntriesByType("navigation"),
+        ...performance.getEntriesByType("resource"),
+    ].filter((entry) => entry.startTime <= window.benchReady);
+    return {
+        milliseconds: window.benchReady,
+        requests: entries.length,
+        bytes: entries.reduce((sum, entry) => sum + entry.transferSize, 0),
+    };
+})()
+"""
+
+# From the scanner's Enter to the frame that shows the member.
+WATCH_SCAN = """
+(() => {
+    const scanned = (window.benchScanned = {});
+    const note = (ev) => {
+        if (ev.key === "Enter") {
+            scanned.at = ev.timeStamp;
+            removeEventListener("keydown", note, true);
+        }
+    };
+    addEventListener("keydown", note, true);
+    const look = () => {
+        if (document.querySelector(".o_pos_loyalty_engine_name")?.textContent === %s) {
+            observer.disconnect();
+            // After the frame in which it changed.
+            requestAnimationFrame(() => setTimeout(() => (scanned.shownAt = performance.now())));
+        }
+    };
+    const observer = new MutationObserver(look);
+    observer.observe(document.body, { childList: true, characterData: true, subtree: true });
+})();
+"""
+
+
+class Till:
+    """A till in a page of the browser.
+
+    :param page: an empty one, of a logged-in cashier
+    """
+
+    def __init__(self, page, odoo, config_id):
+        self._page = page
+        self._url = f"{odoo.url}/pos/ui/{config_id}"
+        page.run_first(WATCH_START)
+
+    def start(self):
+        """Open the till; :return: dict of milliseconds until products are shown, and of requests
+        and bytes until then"""
+        self._page.open("about:blank")
+        self._page.wait_for("!window.benchReady", "the page was empty")
+        self._page.open(self._url)
+        self._page.wait_for("window.benchReady", "the till showed products", START_LIMIT)
+        return self._page.value(WHAT_WAS_LOADED)
+
+    def scripts(self):
+        """Bytes of each of the page's script files, unpacked."""
+        return self._page.value(
+            "Promise.all([...document.querySelectorAll('script[src]')].map(async (script) =>"
+            " (await (await fetch(script.src)).arrayBuffer()).byteLength))"
+        )
+
+    def scan(self, code, name):
+        """Scan a member's code; :return: milliseconds from the scan to the member's name"""
+        self._page.value(WATCH_SCAN.replace("%s", repr(name)))
+        self._page.scan(code)
+        self._page.wait_for("window.benchScanned.shownAt", f"{name} was shown", SCAN_LIMIT)
+        return self._page.value("window.benchScanned.shownAt - window.benchScanned.at")

@@ -1,0 +1,178 @@
+from odoo.tests import HttpCase, new_test_user, tagged
+
+from ..sandbox import demo
+from .common import LoyaltyEngineCase
+
+MIA = demo.MEMBERS[0]
+TOTAL = 40
+
+
+@tagged("post_install", "-at_install", "tour")
+class TestTours(LoyaltyEngineCase, HttpCase):
+    """A cashier at a real till in a real browser, with a sandbox engine behind the server."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.products = (
+            cls.ten_dollars_with_10_incl + cls.twenty_dollars_with_10_incl + cls.ten_dollars_no_tax
+        )
+        category = cls.env["product.category"].create({"name": "Round figures"})
+        cls.products.categ_id = category
+        for product, sku in zip(cls.products, ("TEN", "TWENTY", "PLAIN"), strict=True):
+            product.default_code = sku
+        cls.cashier = new_test_user(
+            cls.env,
+            "le_cashier",
+            groups="base.group_user,point_of_sale.group_pos_user",
+            company_id=cls.company.id,
+            company_ids=[(6, 0, cls.company.ids)],
+        )
+        cls.sandbox.set_options(reactor_delay=0)
+
+    def setUp(self):
+        super().setUp()
+        # The sandbox forgets its options with the rest.
+        self.sandbox.set_options(reactor_delay=0)
+
+    def tour(self, name, cashier=None):
+        cashier = cashier or self.cashier
+        self.start_tour(
+            f"/pos/ui/{self.config.id}", f"pos_loyalty_engine_{name}", login=cashier.login
+        )
+        self.env.invalidate_all()
+
+    def sold(self):
+        """The one paid order."""
+        order = self.env["pos.order"].search([("config_id", "=", self.config.id)])
+        self.assertEqual(order.mapped("state"), ["paid"])
+        self.assertEqual(order.amount_total, TOTAL)
+        return order
+
+    def reported(self):
+        """The one event that the engine holds once all is reported, with its points given."""
+        self.send_reports()
+        self.sandbox.wait_for_reactors()
+        (event,) = self.events()
+        return event
+
+    def test_sale(self):
+        self.tour("sale")
+        order = self.sold()
+        self.assertEqual(order.loyalty_engine_member_code, MIA.account_number)
+        self.assertEqual(order.loyalty_engine_member_ref, MIA.id)
+
+        event = self.reported()
+        self.assertEqual(event["type"], "POS_SALE")
+        self.assertEqual(event["subject"], MIA.id)
+        self.assertEqual(event["memberId"], MIA.id)
+        self.assertEqual(event["executor"], f"pos-{self.config.id}")
+        self.assertEqual(
+            event["occurredAt"], f"{order.date_order.isoformat(timespec='milliseconds')}Z"
+        )
+        self.assertEqual(
+            event["payload"],
+            {
+                "transactionId": order.uuid,
+                "receiptNumber": order.pos_reference,
+                "storeId": "372",
+                "tillId": f"pos-{self.config.id}",
+                "cashierId": f"user-{self.cashier.id}",
+                "currency": "USD",
+                "total": 40.0,
+                "totalWithoutTax": 37.27,
+                "tax": 2.73,
+                "discount": 0.0,
+                "lines": [
+                    {
+                        "sku": sku,
+                        "quantity": 1,
+                        "unitPrice": price,
+                        "amount": price,
+                        "amountWithoutTax": untaxed,
+                        "discount": 0.0,
+                        "category": "Round figures",
+                    }
+                    for sku, price, untaxed in (
+                        ("TEN", 10.0, 9.09),
+                        ("TWENTY", 20.0, 18.18),
+                        ("PLAIN", 10.0, 10.0),
+                    )
+                ],
+                "payments": [{"kind": "cash", "amount": 40.0}],
+            },
+        )
+        self.assertEqual(event["points"], TOTAL)
+        self.assertEqual(self.sandbox.member(MIA.id)["points"], MIA.points + TOTAL)
+
+        # Now that the engine has answered, a receipt tells what the sale has earned.
+        self.tour("reprint")
+
+    def test_cashier_from_elsewhere(self):
+        """A cashier whose default company is another sells in the till's company."""
+        elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
+        cashier = new_test_user(
+            self.env,
+            "le_cashier_elsewhere",
+            groups="base.group_user,point_of_sale.group_pos_user",
+            company_id=elsewhere.id,
+            company_ids=[(6, 0, (self.company + elsewhere).ids)],
+        )
+        self.tour("sale", cashier)
+        self.assertEqual(self.sold().loyalty_engine_member_ref, MIA.id)
+        self.assertEqual(self.reported()["subject"], MIA.id)
+
+    def test_codes(self):
+        """Unknown, restricted, typed, replaced, scanned into the popup, removed."""
+        self.tour("codes")
+        order = self.sold()
+        self.assertFalse(order.loyalty_engine_member_code)
+        self.assertFalse(order.loyalty_engine_member_ref)
+        self.assertFalse(self.reported().get("subject"))
+
+    def test_customer(self):
+        self.partner_adgu.loyalty_engine_ref = MIA.id
+        self.tour("customer")
+        order = self.sold()
+        self.assertEqual(order.partner_id, self.partner_adgu)
+        self.assertEqual(order.loyalty_engine_member_ref, MIA.id)
+        self.assertEqual(self.reported()["subject"], MIA.id)
+
+    def test_link(self):
+        self.tour("link")
+        order = self.sold()
+        self.assertEqual(order.partner_id, self.partner_adgu)
+        self.assertEqual(self.partner_adgu.loyalty_engine_ref, MIA.id)
+        self.assertEqual(self.partner_adgu.loyalty_engine_account_number, MIA.account_number)
+
+    def test_engine_down(self):
+        self.sandbox.stop()
+        try:
+            self.tour("down")
+        finally:
+            self.sandbox.start()
+        self.end_the_rest()
+        order = self.sold()
+        self.assertEqual(order.loyalty_engine_member_code, MIA.account_number)
+        self.assertFalse(order.loyalty_engine_member_ref)
+        self.assertEqual(self.reported()["memberId"], MIA.id)
+
+    def test_offline(self):
+        self.tour("offline")
+        order = self.sold()
+        self.assertEqual(order.loyalty_engine_member_code, MIA.account_number)
+        self.assertFalse(order.loyalty_engine_member_ref)
+        event = self.reported()
+        self.assertEqual(event["memberId"], MIA.id)
+        self.assertEqual(event["payload"]["transactionId"], order.uuid)
+
+    def test_reload_and_other_till(self):
+        """The member survives a reload and follows the order to another till."""
+        self.config.trusted_config_ids = self.config.copy({"name": "Next till"})
+        self.tour("reload")
+        order = self.env["pos.order"].search([("config_id", "=", self.config.id)])
+        self.assertEqual(order.state, "draft")
+        self.assertEqual(order.loyalty_engine_member_ref, MIA.id)
+        self.tour("other_till")
+        self.assertEqual(self.sold(), order)
+        self.assertEqual(order.loyalty_engine_member_ref, MIA.id)
