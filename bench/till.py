@@ -47,8 +47,8 @@ WATCH_SCAN = """
     const look = () => {
         if (document.querySelector(".o_pos_loyalty_engine_name")?.textContent === %s) {
             observer.disconnect();
-            // After the frame in which it changed.
-            requestAnimationFrame(() => setTimeout(() => (scanned.shownAt = performance.now())));
+            // Changes are drawn at once after those who made them: then, and not before.
+            setTimeout(() => (scanned.shownAt = performance.now()));
         }
     };
     const observer = new MutationObserver(look);

@@ -92,7 +92,11 @@ def make_customer(env, member):
 
 
 def make_connection(env, config, address):
-    addresses = dict.fromkeys(("rewards_url", "receipts_url", "token_url"), address)
+    addresses = {
+        "rewards_url": f"{address}/v1",
+        "receipts_url": f"{address}/receipts/v1",
+        "token_url": f"{address}/oauth/token",
+    }
     engine = ensure(
         env,
         "engine",
@@ -112,7 +116,7 @@ def make_connection(env, config, address):
         },
     )
     # Only what differs: a session that is open forbids to change the point of sale.
-    if engine.rewards_url != address:
+    if engine.rewards_url != addresses["rewards_url"]:
         engine.write(addresses)
     if config.loyalty_engine_id != engine:
         config.write({"loyalty_engine_id": engine.id, "loyalty_engine_store": "corner-bakery"})

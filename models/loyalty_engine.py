@@ -134,6 +134,7 @@ class LoyaltyEngine(models.Model):
         compute="_compute_addresses",
         store=True,
         readonly=False,
+        required=True,
         precompute=True,
     )
     api_key = fields.Char(string="API Key", groups="base.group_system", copy=False)
@@ -442,6 +443,8 @@ class LoyaltyEngine(models.Model):
         with _clients_lock:
             client = _clients.get(key)
             if client is None or client.settings != settings:
+                if client:
+                    client.close()
                 client = _clients[key] = LoyaltyEngineClient(settings)
         return client
 
@@ -494,7 +497,7 @@ class LoyaltyEngine(models.Model):
         def attempt(what, call):
             try:
                 answer = call()
-            except EngineError as error:
+            except (EngineError, ValueError) as error:
                 steps.append((False, f"{what}: {self._in_words(error)}"))
                 return None
             steps.append((True, what))
@@ -574,7 +577,7 @@ class LoyaltyEngine(models.Model):
                 value = engine._client().get_setting(
                     engine.points_value_setting, deadline=engine.background_deadline
                 )
-            except EngineError as error:
+            except (EngineError, ValueError) as error:
                 _logger.info("loyalty engine %s: value of a point not read: %s", engine.id, error)
                 continue
             if not engine._set_points_value(value):
@@ -605,17 +608,27 @@ class LoyaltyEngine(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        return super().create([self._strip_addresses(vals) for vals in vals_list])
+        engines = super().create([self._strip_pasted(vals) for vals in vals_list])
+        self._wake_refresh()
+        return engines
 
     def write(self, vals):
-        vals = self._strip_addresses(vals)
+        vals = self._strip_pasted(vals)
         if any(name in vals for name in SECRETS):
             vals.setdefault("database_uuid", self._current_database_uuid())
-        return super().write(vals)
+        result = super().write(vals)
+        if vals.keys() & {*ADDRESSES, *SECRETS, "points_value_source", "points_value_setting"}:
+            self._wake_refresh()
+        return result
 
     @api.model
-    def _strip_addresses(self, vals):
-        return {
-            name: value.strip().rstrip("/") if name in ADDRESSES and value else value
-            for name, value in vals.items()
-        }
+    def _wake_refresh(self):
+        self.env.ref("pos_loyalty_engine.ir_cron_refresh_points_values")._trigger()
+
+    @api.model
+    def _strip_pasted(self, vals):
+        """What is pasted often brings a blank or a line break along."""
+        vals = dict(vals)
+        for name in {*ADDRESSES, *SECRETS, "audience"} & vals.keys():
+            vals[name] = (vals[name] or "").strip() or False
+        return vals

@@ -269,7 +269,7 @@ class LoyaltyEngineSender(models.AbstractModel):
         send = client.report_order if engine.reporting == "order" else client.report_event
         deadline = engine.background_deadline
         stop = threading.Event()
-        doubts = []
+        doubts, forbidden = [], []
 
         def send_one(report_id, sends, body):
             pace.wait()
@@ -278,7 +278,11 @@ class LoyaltyEngineSender(models.AbstractModel):
             try:
                 answer = send(body.encode(), reference=f"report {report_id}", deadline=deadline)
             except (EngineUnreachable, EngineThrottled, EngineAuthFailed) as error:
-                stop.set()
+                forbidden.append(report_id)
+                # One sale may be forbidden for a reason of its own (403): the next ones tell.
+                is_own = isinstance(error, EngineAuthFailed) and error.status == 403
+                if not is_own or len(forbidden) >= UNKNOWNS_UNTIL_STOP:
+                    stop.set()
                 return _Outcome(report_id, sends, error=error, left=False)
             except EngineError as error:
                 if isinstance(error, EngineOutcomeUnknown):
@@ -296,7 +300,9 @@ class LoyaltyEngineSender(models.AbstractModel):
         sent, dead, doubted, unknown, home = [], [], [], [], []
         for outcome in outcomes:
             error = outcome.error
-            if not outcome.left:
+            if self._is_forbidden_alone(outcome, outcomes):
+                dead.append((outcome.report_id, str(error)[:500]))
+            elif not outcome.left:
                 # Certainly not sent: as if it had never been claimed.
                 home.append((outcome.report_id, str(error)[:500] if error else None))
             elif error is None:
@@ -338,6 +344,15 @@ class LoyaltyEngineSender(models.AbstractModel):
                 "(id, reason)",
                 home,
             )
+
+    @staticmethod
+    def _is_forbidden_alone(outcome, outcomes):
+        """Whether the engine forbids this report, while it takes others with the same credentials."""
+        return (
+            isinstance(outcome.error, EngineAuthFailed)
+            and outcome.error.status == 403
+            and any(other.left and not other.error for other in outcomes)
+        )
 
     @api.model
     def _update(self, assignments, columns, rows):
@@ -437,6 +452,8 @@ class LoyaltyEngineSender(models.AbstractModel):
             report.order_uuid: (report.id, report.sent_at, report.sends, report.refused)
             for report in reports
         }
+        # Whether the engine lists by the time of the sale or of the report is not published.
+        since = min(min(report.sent_at, report.occurred_at) for report in reports)
         client, pace = self._client_and_pace(engine)
         if client is None:
             return 0
@@ -447,7 +464,6 @@ class LoyaltyEngineSender(models.AbstractModel):
         self.env["ir.cron"]._commit_progress()
         found = {}
         if can_ask:
-            since = min(sent_at for _id, sent_at, _sends, _refused in rows.values())
             pace.wait()
             try:
                 found = client.find_events(
@@ -509,9 +525,11 @@ class LoyaltyEngineSender(models.AbstractModel):
 
     @api.model
     def _judge_health(self, engine, outcomes):
-        errors = [outcome.error for outcome in outcomes if outcome.error]
-        for error in errors:
-            if not isinstance(error, EngineRejected):
+        for outcome in outcomes:
+            error = outcome.error
+            if self._is_forbidden_alone(outcome, outcomes):
+                continue
+            if error and not isinstance(error, EngineRejected):
                 self._judge_error(engine, error)
                 return
         # Also a refusal is an answer: the engine is there.

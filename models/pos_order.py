@@ -5,6 +5,9 @@ from odoo import api, fields, models
 
 from ..engine import SaleFacts, SaleLine, SalePayment
 
+# Characters of a text in a report.
+LONGEST_TEXT = 256
+
 
 class PosOrder(models.Model):
     _inherit = "pos.order"
@@ -50,7 +53,8 @@ class PosOrder(models.Model):
     def action_pos_order_paid(self):
         result = super().action_pos_order_paid()
         if self.config_id.loyalty_engine_id:
-            self.env["loyalty.engine.report"].sudo()._freeze(self)
+            # Cashiers have no rights to the outbox, nor to connections.
+            self.env["loyalty.engine.report"].sudo()._freeze(self.sudo())
         return result
 
     def _loyalty_engine_is_sale(self):
@@ -79,7 +83,7 @@ class PosOrder(models.Model):
         return SaleFacts(
             transaction_id=self.uuid,
             receipt_number=self.pos_reference or None,
-            store_id=self.config_id.loyalty_engine_store or None,
+            store_id=(self.config_id.loyalty_engine_store or "")[:LONGEST_TEXT] or None,
             till_id=f"pos-{self.config_id.id}",
             cashier_id=f"employee-{employee.id}" if employee else f"user-{self.user_id.id}",
             currency=self.currency_id.name,
@@ -108,13 +112,13 @@ class PosOrder(models.Model):
             )
             discount = undiscounted["total_included"] - line.price_subtotal_incl
         return SaleLine(
-            sku=line.product_id[sku_source] or None,
+            sku=(line.product_id[sku_source] or "")[:LONGEST_TEXT] or None,
             quantity=Decimal(repr(line.qty)),
             unit_price=money(line.price_unit),
             amount=money(line.price_subtotal_incl),
             amount_without_tax=money(line.price_subtotal),
             discount=money(discount),
-            category=line.product_id.categ_id.complete_name or None,
+            category=(line.product_id.categ_id.complete_name or "")[:LONGEST_TEXT] or None,
         )
 
     def _loyalty_engine_money(self, amount):

@@ -3,11 +3,12 @@ from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..engine import EngineRejected
 from ..models import loyalty_engine_sender
+from ..sandbox import demo
 from .common import LoyaltyEngineCase
 
 SENDER = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_sender"
@@ -91,6 +92,24 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual(event["payload"]["total"], 2700)
         self.assertEqual(event["payload"]["lines"][0]["amountWithoutTax"], 2455)
         self.assertEqual(event["payload"]["lines"][0]["quantity"], 3)
+
+    def test_a_cashier_has_no_rights_to_the_outbox_and_needs_none(self):
+        cashier = self._cashier()
+        order = self.sell(member=self.member)
+        self.env.flush_all()
+        self.env.cr.execute("DELETE FROM loyalty_engine_report")
+        self.env.invalidate_all()
+        order.with_user(cashier).action_pos_order_paid()
+        self.assertEqual(self.report_of(order).state, "waiting")
+
+    def _cashier(self):
+        return new_test_user(
+            self.env,
+            "le_cashier",
+            groups="base.group_user,point_of_sale.group_pos_user",
+            company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )
 
     def test_paid_twice_is_reported_once(self):
         order = self.sell()
@@ -313,6 +332,14 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual(self.report_of(order).state, "waiting")
         self.assertEqual(len(self.engine.activity_ids), 1)
 
+    def test_one_forbidden_report_stops_no_other(self):
+        forbidden = self.sell(member=next(member for member in demo.MEMBERS if member.restricted))
+        others = [self.sell() for _sale in range(3)]
+        self.sandbox.set_options(restricted_subject="refuse")
+        self.send_reports()
+        self.assertEqual([self.report_of(order).state for order in others], ["sent"] * 3)
+        self.assertEqual(self.report_of(forbidden).state, "dead")
+
     def test_throttled_waits(self):
         self.sandbox.faults(kind="throttle", method="POST", path="/events", times=1)
         order = self.sell()
@@ -360,15 +387,7 @@ class TestOutbox(LoyaltyEngineCase):
     # === Who may ===
 
     def test_only_managers_retry(self):
-        cashier = self.env["res.users"].create(
-            {
-                "name": "Cashier",
-                "login": "cashier",
-                "group_ids": [(6, 0, self.env.ref("point_of_sale.group_pos_user").ids)],
-                "company_id": self.company.id,
-                "company_ids": [(6, 0, self.company.ids)],
-            }
-        )
+        cashier = self._cashier()
         report = self.report_of(self.sell())
         with self.assertRaises(AccessError):
             report.with_user(cashier).action_retry()

@@ -41,6 +41,7 @@ class TestQueries(TestPoSCommon):
                 "company_id": self.company.id,
                 "environment": "custom",
                 "rewards_url": "http://127.0.0.1:9/v1",
+                "token_url": "http://127.0.0.1:9/oauth/token",
             }
         )
         without = self._sync_with(self.env["loyalty.engine"])

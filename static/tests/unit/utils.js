@@ -58,7 +58,7 @@ export async function setupTill(answers = {}, connection = {}) {
     const store = await setupPosEnv();
     const order = store.addNewOrder();
     store.router.state.current = "ProductScreen";
-    return { store, desk: store.loyaltyEngine, order, asked };
+    return { store, desk: store.loyaltyEngineDesk, order, asked };
 }
 
 /** A barcode as the barcode reader has read it. */

@@ -12,6 +12,8 @@ function emptyState() {
         lookingUp: false,
         // Why the stored code could not be checked: a status of LoyaltyEngineService
         trouble: false,
+        // What this till claimed since the order was last sent: { code, ref } as field values
+        unsent: null,
         // What the engine told of this sale once it was reported: { pointsEarned, points, readAt }
         receipt: null,
     };
@@ -34,7 +36,7 @@ patch(PosOrder.prototype, {
     },
 
     /** The connection that this point of sale uses, as far as a till may know it; or null. */
-    get loyaltyEngine() {
+    get loyaltyEngineConnection() {
         return this.config?._loyalty_engine || null;
     },
 
@@ -46,7 +48,7 @@ patch(PosOrder.prototype, {
      */
     get loyaltyEngineMember() {
         const code = this.loyalty_engine_member_code;
-        if (!this.loyaltyEngine || !code) {
+        if (!this.loyaltyEngineConnection || !code) {
             return null;
         }
         const ref = this.loyalty_engine_member_ref || "";
@@ -67,7 +69,7 @@ patch(PosOrder.prototype, {
 
     /** Points that this order will probably earn; 0 where no estimate can be made. */
     get loyaltyEngineEstimatedPoints() {
-        const rate = this.loyaltyEngine?.estimated_points_per_unit || 0;
+        const rate = this.loyaltyEngineConnection?.estimated_points_per_unit || 0;
         return Math.max(0, roundPrecision(rate * this.loyaltyEngineEligibleTotal, 1, "DOWN"));
     },
 
@@ -83,7 +85,7 @@ patch(PosOrder.prototype, {
         const points = isNew ? receipt.points : member.wallet?.points ?? null;
         return {
             tier: member.wallet?.tier || "",
-            isVerified: Boolean(member.ref),
+            isVerified: Boolean(member.ref || receipt),
             earned:
                 receipt && receipt.pointsEarned !== null ? formatPoints(receipt.pointsEarned) : "",
             estimate: estimate ? formatPoints(estimate) : "",
@@ -120,7 +122,16 @@ patch(PosOrder.prototype, {
             ([name, value]) => (this[name] || "") !== value
         );
         if (changed.length) {
+            this.uiState.loyaltyEngine.unsent = claims;
             this.update(Object.fromEntries(changed));
+        }
+    },
+
+    /** Keep the member that was set while the server stored the order without it. */
+    restoreLoyaltyEngineMember() {
+        const { unsent } = this.uiState.loyaltyEngine;
+        if (unsent && !this.finalized) {
+            this.update(unsent);
         }
     },
 });

@@ -5,9 +5,9 @@ patch(BarcodeReader.prototype, {
     // A member's code may look like a lot's or a customer's to the shop's barcode rules, and then
     // never comes to be looked for as a product.
     showNotFoundNotification(code) {
-        if (!this.loyaltyEngine?.mayOffer(code)) {
+        if (!this.loyaltyEngineDesk?.mayOffer(code)) {
             return super.showNotFoundNotification(...arguments);
         }
-        this.loyaltyEngine.offer(code.code, () => super.showNotFoundNotification(code));
+        this.loyaltyEngineDesk.offer(code.code, () => super.showNotFoundNotification(code));
     },
 });

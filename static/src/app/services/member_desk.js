@@ -23,7 +23,7 @@ const REMEMBERED = 200;
 // Milliseconds
 const STRANGER_FOR = 10 * 60 * 1000;
 const PAUSE_AFTER_TROUBLE = 60 * 1000;
-const RECEIPT_LOOKS = [0, 1000, 3000];
+const RECEIPT_LOOKS = [1000, 3000];
 
 /**
  * What happens to the member of an order: looked up, kept, changed, removed, linked to a customer.

@@ -9,7 +9,7 @@ patch(PosStore.prototype, {
         const result = await super.processServerData(...arguments);
         const connection = this.config._loyalty_engine;
         // Null where no connection is set: then nothing in this module does anything.
-        this.loyaltyEngine = connection
+        this.loyaltyEngineDesk = connection
             ? markRaw(
                   new MemberDesk(
                       this,
@@ -23,7 +23,7 @@ patch(PosStore.prototype, {
               )
             : null;
         if (this.barcodeReader) {
-            this.barcodeReader.loyaltyEngine = this.loyaltyEngine;
+            this.barcodeReader.loyaltyEngineDesk = this.loyaltyEngineDesk;
         }
         return result;
     },
@@ -32,7 +32,24 @@ patch(PosStore.prototype, {
         const order = this.getOrder();
         const previous = order.partner_id;
         const result = super.setPartnerToCurrentOrder(...arguments);
-        this.loyaltyEngine?.onCustomerChanged(order, previous);
+        this.loyaltyEngineDesk?.onCustomerChanged(order, previous);
+        return result;
+    },
+
+    async preSyncAllOrders(orders) {
+        const result = await super.preSyncAllOrders(...arguments);
+        if (this.loyaltyEngineDesk) {
+            orders.forEach((order) => (order.uiState.loyaltyEngine.unsent = null));
+        }
+        return result;
+    },
+
+    // The server's answer replaces the whole order, and with it a member that came in the meantime.
+    async postSyncAllOrders(orders) {
+        const result = await super.postSyncAllOrders(...arguments);
+        if (this.loyaltyEngineDesk) {
+            orders.forEach((order) => order.restoreLoyaltyEngineMember());
+        }
         return result;
     },
 
@@ -44,7 +61,7 @@ patch(PosStore.prototype, {
 
     async printReceipt({ basic = false, order = this.getOrder() } = {}) {
         if (!basic) {
-            await this.loyaltyEngine?.readReceipt(order);
+            await this.loyaltyEngineDesk?.readReceipt(order);
         }
         return super.printReceipt(...arguments);
     },

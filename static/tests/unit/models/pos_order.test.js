@@ -21,7 +21,7 @@ test("without a connection nothing is there", async () => {
     const store = await setupPosEnv();
     const order = await getFilledOrder(store);
     order.update({ loyalty_engine_member_code: "1000001" });
-    expect(store.loyaltyEngine).toBe(null);
+    expect(store.loyaltyEngineDesk).toBe(null);
     expect(order.loyaltyEngineMember).toBe(null);
     expect(order.loyaltyEngineEstimatedPoints).toBe(0);
     expect(order.loyaltyEngineReceipt).toBe(null);
@@ -156,4 +156,13 @@ test("the receipt of a code that was not checked promises nothing but the check"
         balance: "",
         balanceTime: "",
     });
+});
+
+test("a sale that was reported for a kept code was checked", async () => {
+    const { store } = await setupTill();
+    const order = await getFilledOrder(store);
+    order.setLoyaltyEngineMember({ code: "1000001", trouble: "offline" });
+    order.uiState.loyaltyEngine.receipt = { pointsEarned: 17, points: 17, readAt: "2026-01-02" };
+    expect(order.loyaltyEngineReceipt.isVerified).toBe(true);
+    expect(order.loyaltyEngineReceipt.earned).toBe("17");
 });

@@ -243,7 +243,7 @@ test("what the barcode rules take for something else is offered too", async () =
     patchWithCleanup(reader.notification, { add: () => expect.step("not found") });
     reader.showNotFoundNotification(scanned("1000001", "lot"));
     expect.verifySteps(["not found"]);
-    reader.loyaltyEngine = desk;
+    reader.loyaltyEngineDesk = desk;
     reader.showNotFoundNotification(scanned("1000001", "lot"));
     await waitUntil(() => order.loyaltyEngineMember?.ref);
     expect.verifySteps([]);
@@ -345,6 +345,36 @@ test("an empty order with a member is not given to the next customer", async () 
     const next = store.getEmptyOrder();
     expect(next.uuid).not.toBe(order.uuid);
     expect(next.loyaltyEngineMember).toBe(null);
+});
+
+test("a member that is found while the order is stored is not lost", async () => {
+    const { store, desk } = await setupTill({ 1000001: found(1) });
+    const order = await getFilledOrder(store);
+    const stored = new Deferred();
+    onRpc("pos.order", "sync_from_ui", async ({ parent }) => {
+        const answer = parent();
+        await stored;
+        return answer;
+    });
+    const synced = store.syncAllOrders();
+    await tick();
+    await desk.identify("1000001");
+    stored.resolve();
+    await synced;
+    expect(order.isSynced).toBe(true);
+    expect(order.loyalty_engine_member_ref).toBe("ref-1");
+    expect(order.loyaltyEngineMember.wallet.name).toBe("Member 1");
+    expect(order.isDirty()).toBe(true);
+});
+
+test("what another till did to a stored order stays", async () => {
+    const { store, desk } = await setupTill({ 1000001: found(1) });
+    const order = await getFilledOrder(store);
+    await desk.identify("1000001");
+    await store.syncAllOrders();
+    order.update({ loyalty_engine_member_code: "other", loyalty_engine_member_ref: "ref-2" });
+    await store.syncAllOrders();
+    expect(order.loyalty_engine_member_ref).toBe("ref-2");
 });
 
 // --- Receipt ---

@@ -19,7 +19,7 @@ export class MemberPanel extends Component {
 
     setup() {
         this.pos = usePos();
-        this.desk = this.pos.loyaltyEngine;
+        this.desk = this.pos.loyaltyEngineDesk;
         this.state = useState({ now: Date.now() });
         this.formatPoints = formatPoints;
         useEffect(

@@ -10,13 +10,13 @@ patch(PaymentScreen, {
 patch(PaymentScreen.prototype, {
     setup() {
         super.setup(...arguments);
-        if (this.pos.loyaltyEngine) {
+        if (this.pos.loyaltyEngineDesk) {
             // The card is often shown only when it comes to paying.
             useBarcodeReader({ loyalty_engine_member: this._barcodeLoyaltyEngineMemberAction });
         }
     },
 
     _barcodeLoyaltyEngineMemberAction(code) {
-        this.pos.loyaltyEngine.identify(code.code, { order: this.currentOrder });
+        this.pos.loyaltyEngineDesk.identify(code.code, { order: this.currentOrder });
     },
 });

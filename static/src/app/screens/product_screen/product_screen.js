@@ -7,17 +7,17 @@ import { ProductScreen } from "@point_of_sale/app/screens/product_screen/product
 patch(ProductScreen.prototype, {
     setup() {
         super.setup(...arguments);
-        if (this.pos.loyaltyEngine) {
+        if (this.pos.loyaltyEngineDesk) {
             useBarcodeReader({ loyalty_engine_member: this._barcodeLoyaltyEngineMemberAction });
         }
     },
 
     _barcodeLoyaltyEngineMemberAction(code) {
-        this.pos.loyaltyEngine.identify(code.code);
+        this.pos.loyaltyEngineDesk.identify(code.code);
     },
 
     async _barcodeProductAction(code) {
-        const desk = this.pos.loyaltyEngine;
+        const desk = this.pos.loyaltyEngineDesk;
         if (!desk?.mayOffer(code) || (await this._loyaltyEngineHasProduct(code))) {
             return super._barcodeProductAction(...arguments);
         }

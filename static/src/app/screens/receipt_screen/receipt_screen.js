@@ -5,15 +5,15 @@ import { ReceiptScreen } from "@point_of_sale/app/screens/receipt_screen/receipt
 patch(ReceiptScreen.prototype, {
     setup() {
         super.setup(...arguments);
-        if (this.pos.loyaltyEngine) {
+        if (this.pos.loyaltyEngineDesk) {
             let stop;
-            onMounted(() => (stop = this.pos.loyaltyEngine.followReceipt(this.currentOrder)));
+            onMounted(() => (stop = this.pos.loyaltyEngineDesk.followReceipt(this.currentOrder)));
             onWillUnmount(() => stop());
         }
     },
 
     async _sendReceiptToCustomer() {
-        await this.pos.loyaltyEngine?.readReceipt(this.currentOrder);
+        await this.pos.loyaltyEngineDesk?.readReceipt(this.currentOrder);
         return super._sendReceiptToCustomer(...arguments);
     },
 });
