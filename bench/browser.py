@@ -97,8 +97,8 @@ class Browser:
                     if "error" in answer:
                         raise BenchError(f"{method}: {answer['error']['message']}")
                     return answer["result"]
-        except websocket.WebSocketException as error:
-            raise BenchError(f"{method}: {error or 'Chromium does not answer'}") from None
+        except (websocket.WebSocketException, OSError) as error:
+            raise BenchError(f"{method}: {error}") from None
         raise BenchError(f"{method}: Chromium does not answer.")
 
 
@@ -145,19 +145,7 @@ class Page:
         try:
             return wait_until(look, what, limit, pause=0.05)
         except BenchError as error:
+            text = ""
             with contextlib.suppress(BenchError):
                 text = self.value("document.body.innerText.slice(0, 500)")
-                raise BenchError(f"{error} The page shows: {text}") from None
-            raise
-
-    def scan(self, code):
-        """Type a code as a scanner does: key after key, Enter at the end."""
-        for character in [*code, "\r"]:
-            key = "Enter" if character == "\r" else character
-            self.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=character)
-            self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
-
-    def screenshot(self, path):
-        import base64
-
-        Path(path).write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+            raise BenchError(f"{error} The page shows: {text}") from None

@@ -87,6 +87,12 @@ take_lock() {
 # or_explain MEND: ends with MEND where the last step failed.
 or_explain() { ((STEP_STATUS == 0)) || explain "$STEP_NAME" "$1"; }
 
+# network_failed NAME: whether the step of that name, one that downloads, failed for want of a network.
+network_failed() {
+    [[ $1 =~ ^(apt-.*|odoo|odoo-git|venv|node)$ ]] &&
+        grep -qiE 'could(n.t| not) resolve|temporary failure|name resolution|name or service not known|network is unreachable|connection (refused|timed out)|could not connect|getaddrinfo|EAI_AGAIN|ENOTFOUND|NewConnectionError' "$LOGS/$1.log"
+}
+
 # explain NAME MEND: ends with one sentence on why the step of that name failed.
 explain() {
     local log=$LOGS/$1.log mend=$2
@@ -94,7 +100,7 @@ explain() {
     tail -n 12 "$log" | cut -c1-300 | sed 's/^/    /' >&2
     if grep -qiE 'no space left|disk full|not have enough free space' "$log"; then
         fail "The disk is full: free some space or set POS_LOYALTY_ENGINE_HOME to a folder on another disk, then run it again."
-    elif grep -qiE 'could ?n.t resolve|temporary failure|name resolution|name or service not known|network is unreachable|connection (refused|timed out)|could not connect|getaddrinfo|EAI_AGAIN|ENOTFOUND|NewConnectionError' "$log"; then
+    elif network_failed "$1"; then
         fail "The network can't be reached (log: $log): run it again once it can be; what is already there is kept."
     fi
     fail "$mend (log: $log)"

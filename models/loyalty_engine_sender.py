@@ -473,6 +473,7 @@ class LoyaltyEngineSender(models.AbstractModel):
                     since.replace(tzinfo=timezone.utc) - timedelta(seconds=CLOCK_MARGIN),
                     deadline=deadline,
                 )
+                self.env["loyalty.engine.health"]._note_success(engine.id)
             except EngineLookupIncomplete as error:
                 found = error.found
             except (EngineRejected, EngineAuthFailed) as error:

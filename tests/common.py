@@ -77,15 +77,17 @@ class LoyaltyEngineCase(CommonPosTest):
 
     def rest_on(self):
         """A connection that rests does so for longer than any test takes."""
-        self.env.cr.execute(
-            "UPDATE loyalty_engine_health SET resume_at = now() + interval '1 day'"
-            " WHERE resume_at IS NOT NULL"
-        )
-        self.env.invalidate_all()
+        self._rest_until("now() + interval '1 day'")
 
     def end_the_rest(self):
-        """Let the time pass in which the connection rests after a failure."""
-        self.env["loyalty.engine.health"].sudo().search([]).unlink()
+        """Let the time pass in which a connection rests after a failure."""
+        self._rest_until("now() - interval '1 day'")
+
+    def _rest_until(self, moment):
+        self.env.cr.execute(
+            f"UPDATE loyalty_engine_health SET resume_at = {moment} WHERE resume_at IS NOT NULL"
+        )
+        self.env.invalidate_all()
 
     def events(self, kind="POS_SALE"):
         return [event for event in self.sandbox.events() if event["type"] == kind]

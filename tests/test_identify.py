@@ -136,7 +136,7 @@ class TestIdentify(LoyaltyEngineCase, HttpCase):
         self.assertEqual(self.identify(self.member.id), {"status": "down"})
         self.assertEqual(self.sandbox.requests(), [], "answered without asking the engine")
         # The pause is over: one request tries it, and everything is as before.
-        self.env.cr.execute("UPDATE loyalty_engine_health SET resume_at = now() - interval '1 day'")
+        self.end_the_rest()
         self.assertEqual(self.identify(self.member.id)["status"], "found")
         self.assertEqual(self.engine._health().failures, 0)
 

@@ -221,10 +221,12 @@ class TestOutbox(LoyaltyEngineCase):
         self.sandbox.faults(kind="drop_after", method="POST", path="/events", times=1)
         order = self.sell()
         self.send_reports()
+        self.end_the_rest()
         self.send_reports()
         self.assertEqual(len(self.events()), 1)
         report = self.report_of(order)
         self.assertEqual((report.state, report.sends), ("sent", 1))
+        self.assertFalse(self.engine._health().failures)
 
     def test_drop_before_doing_goes_again_only_after_the_late_time(self):
         self.sandbox.faults(kind="drop_before", method="POST", path="/events", times=1)

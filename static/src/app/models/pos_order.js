@@ -115,16 +115,9 @@ patch(PosOrder.prototype, {
      */
     setLoyaltyEngineMember({ code = "", ref = "", wallet = null, trouble = false } = {}) {
         this.assertEditable();
-        Object.assign(this.uiState.loyaltyEngine, { wallet, trouble });
-        // Not more than what changed: an order that only had its balance refreshed has nothing to sync.
         const claims = { loyalty_engine_member_code: code, loyalty_engine_member_ref: ref };
-        const changed = Object.entries(claims).filter(
-            ([name, value]) => (this[name] || "") !== value
-        );
-        if (changed.length) {
-            this.uiState.loyaltyEngine.unsent = claims;
-            this.update(Object.fromEntries(changed));
-        }
+        Object.assign(this.uiState.loyaltyEngine, { wallet, trouble, unsent: claims });
+        this.update(claims);
     },
 
     /** Keep the member that was set while the server stored the order without it. */

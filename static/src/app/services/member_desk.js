@@ -340,7 +340,7 @@ export class MemberDesk {
             type: "success",
         });
         await this._readPartner(partner.id);
-        if (order.loyaltyEngineMember?.ref === ref && !order.finalized) {
+        if (order.loyaltyEngineMember?.wallet?.ref === ref && !order.finalized) {
             order.uiState.loyaltyEngine.wallet.isLinked = true;
             await this._selectCustomer(order, ref, partner.id);
         }
