@@ -13,13 +13,24 @@ import websocket
 from .servers import STOP_LIMIT, BenchError, wait_until
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-SWITCHES = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
-    " --disable-background-networking --disable-component-update --disable-default-apps"
-    " --disable-extensions --disable-background-timer-throttling"
-    " --disable-renderer-backgrounding --disable-backgrounding-occluded-windows"
-    " --window-size=1366,768 --remote-debugging-port=0 --proxy-server=direct://"
-).split()
+SWITCHES = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-extensions",
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
+    "--window-size=1366,768",
+    "--remote-debugging-port=0",
+    "--proxy-server=direct://",
+]
 CALL_LIMIT = 30.0  # seconds
 
 
@@ -74,7 +85,9 @@ class Browser:
             session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
             page = Page(self, session["sessionId"])
             page.call("Page.enable")
-            page.call("Network.setCookie", name="session_id", value=cashier.session_id, url=odoo.url)
+            page.call(
+                "Network.setCookie", name="session_id", value=cashier.session_id, url=odoo.url
+            )
             yield page
         finally:
             self.call("Target.disposeBrowserContext", browserContextId=context)

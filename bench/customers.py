@@ -40,7 +40,5 @@ def add(database, customers):
             for number, member in enumerate(customers)
         ],
     )
-    database.query(
-        "SELECT setval('res_partner_id_seq', %s)", (first + len(customers),)
-    )
+    database.query("SELECT setval('res_partner_id_seq', %s)", (first + len(customers),))
     database.query("ANALYZE res_partner")

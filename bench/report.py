@@ -36,7 +36,9 @@ LATE_AFTER = 5
 def add_arguments(parser):
     parser.add_argument("--reports", type=_count, default=5000, help="that wait [%(default)s]")
     parser.add_argument("--sales", type=_count, default=30, help="paid one by one [%(default)s]")
-    parser.add_argument("--killed", type=_count, default=1000, help="that wait at the kill [%(default)s]")
+    parser.add_argument(
+        "--killed", type=_count, default=1000, help="that wait at the kill [%(default)s]"
+    )
     parser.add_argument("--kill", action="store_true", help="only the round with the kill")
 
 
@@ -157,7 +159,9 @@ class Outbox:
         return table.broken
 
     def drain(self, count):
-        table = Table(f"{count:,} waiting reports, the engine answers after {LATENCY * 1000:.0f} ms")
+        table = Table(
+            f"{count:,} waiting reports, the engine answers after {LATENCY * 1000:.0f} ms"
+        )
         self._start_books()
         begin = time.monotonic()
         expected = self._fill(count)
@@ -257,7 +261,9 @@ class Outbox:
                 "SELECT state, sends, due_at, reason, order_uuid FROM loyalty_engine_report"
                 " WHERE state IN ('waiting', 'sending', 'unknown') ORDER BY id LIMIT 10"
             )
-            raise BenchError(f"{error} The first that aren't:\n" + "\n".join(map(str, rows))) from None
+            raise BenchError(
+                f"{error} The first that aren't:\n" + "\n".join(map(str, rows))
+            ) from None
 
     def _read_requests(self):
         """Go through the engine's log as it grows: it keeps the last ten thousand alone."""

@@ -149,7 +149,7 @@ class OdooServer:
         return []
 
     def running_job(self):
-        """The worker process that runs a scheduled job now, or None: it has the job's row locked."""
+        """The worker process that has a scheduled job's row locked, or None."""
         rows = self.database.query(
             "SELECT substring(application_name FROM '[0-9]+$')::int"
             "  FROM pg_locks JOIN pg_stat_activity USING (pid)"

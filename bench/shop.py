@@ -17,7 +17,9 @@ def make(env, cashiers, products, connection=None):
     :return: ids and logins
     """
     company = env.company
-    config = env["pos.config"].browse(env["pos.config"].load_onboarding_retail_scenario()["config_id"])
+    config = env["pos.config"].browse(
+        env["pos.config"].load_onboarding_retail_scenario()["config_id"]
+    )
     # The bound is on what the module adds: no picture is loaded, no printer asked.
     category = env["pos.category"].create({"name": "Everything"})
     env["product.template"].create(

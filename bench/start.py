@@ -1,8 +1,9 @@
 """What the module adds to the start of a till.
 
 Two databases from the same template, one with the module and a connection, with the same products
-and customers; in the one the customers are linked to members. Both are started in Chromium by turns,
-with an empty profile (first start) and again in the same one (next start), until products are shown.
+and customers; in the one the customers are linked to members. Both are started in Chromium by
+turns, with an empty profile (first start) and again in the same one (next start), until products
+are shown.
 """
 
 from . import customers, engines

@@ -5,7 +5,7 @@ import json
 START_LIMIT = 180.0  # seconds
 SCAN_LIMIT = 15.0
 
-# Looks at every frame, so that it sees what a cashier would see, and presses "Open Register" at once.
+# Looks at every frame, so that it sees what a cashier sees, and presses "Open Register" at once.
 WATCH_START = """
 (() => {
     const look = () => {

@@ -141,7 +141,7 @@ odoo_find() {
     ODOO_ID=$({
         printf '%s\n' "$ODOO_ROOT" "$CACHE"
         cat "$release"
-        cat "$CACHE/odoo/.complete" 2>/dev/null || true
+        cat "$root/.complete" 2>/dev/null || true
         git -C "$ODOO_ROOT" rev-parse HEAD 2>/dev/null || true
     } | short_hash)
     TEMPLATE=ple_template_$ODOO_ID
@@ -200,9 +200,18 @@ else
 fi
 PG_SOCKET=$PG_HOME/socket
 PG_USERS=
-export PGUSER=${PGUSER:-pos_loyalty}
 
 pg_is_ours() { [[ -z ${PGHOST:-} || $PGHOST == "$PG_SOCKET" ]]; }
+
+if pg_is_ours; then
+    # Meant for another server, and PGPORT would even move ours.
+    unset PGPORT PGSERVICE PGDATABASE PGPASSWORD PGSSLMODE
+    PGUSER=pos_loyalty
+fi
+export PGUSER=${PGUSER:-$(id -un)}
+
+# Without the user's own settings, which may print more than what was asked for.
+psql() { command psql -X "$@"; }
 
 # pg_find: sets PG_BIN to the programs that fit the cluster, or the newest.
 pg_find() {
@@ -296,7 +305,7 @@ pg_foreign() {
 db_exists() { [[ $(psql -d postgres -Atc "SELECT 1 FROM pg_database WHERE datname = '$1'") == 1 ]]; }
 
 db_drop() {
-    dropdb --if-exists --force "$1" 2>/dev/null
+    PGOPTIONS=--client-min-messages=warning dropdb --if-exists --force "$1"
     rm -rf "${DATA:?}/filestore/$1"
 }
 
@@ -327,6 +336,9 @@ on_exit() {
     pg_leave
     exit "$status"
 }
+hear_signals() {
+    trap 'say; exit 130' INT
+    trap 'exit 143' TERM HUP
+}
 trap on_exit EXIT
-trap 'say; exit 130' INT
-trap 'exit 143' TERM HUP
+hear_signals

@@ -11,6 +11,7 @@ None drops its key, and an object that becomes empty thereby is dropped too.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -371,11 +372,9 @@ def _from_json(data: Any, kind: type[_T]) -> _T:
 def _decimal(name: str, value: Any) -> Decimal | None:
     if value is None:
         return None
-    try:
-        if type(value) is str and len(value) <= 40:
+    if type(value) is str and len(value) <= 40:
+        with contextlib.suppress(InvalidOperation):
             return Decimal(value)
-    except InvalidOperation:
-        pass
     raise BodyError(f"{name} is not the text of a number")
 
 

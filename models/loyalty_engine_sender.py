@@ -347,7 +347,7 @@ class LoyaltyEngineSender(models.AbstractModel):
 
     @staticmethod
     def _is_forbidden_alone(outcome, outcomes):
-        """Whether the engine forbids this report, while it takes others with the same credentials."""
+        """Whether the engine forbids this report, and takes others with the same credentials."""
         return (
             isinstance(outcome.error, EngineAuthFailed)
             and outcome.error.status == 403

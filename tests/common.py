@@ -77,15 +77,17 @@ class LoyaltyEngineCase(CommonPosTest):
 
     def rest_on(self):
         """A connection that rests does so for longer than any test takes."""
-        self._rest_until("now() + interval '1 day'")
+        self._rest_until(1)
 
     def end_the_rest(self):
         """Let the time pass in which a connection rests after a failure."""
-        self._rest_until("now() - interval '1 day'")
+        self._rest_until(-1)
 
-    def _rest_until(self, moment):
+    def _rest_until(self, days):
         self.env.cr.execute(
-            f"UPDATE loyalty_engine_health SET resume_at = {moment} WHERE resume_at IS NOT NULL"
+            "UPDATE loyalty_engine_health SET resume_at = now() + %s * interval '1 day'"
+            " WHERE resume_at IS NOT NULL",
+            (days,),
         )
         self.env.invalidate_all()
 

@@ -72,6 +72,7 @@ test("scanning goes on while the engine is asked", async () => {
     const screen = await mountScreen(store);
     // Each of these is awaited by the barcode reader before the next scan
     await screen._barcodeProductAction(scanned("1000001"));
+    expect(order.uiState.loyaltyEngine.lookingUp).toBe("1000001");
     await screen._barcodeProductAction(scanned("test_test"));
     expect(screen._barcodeLoyaltyEngineMemberAction(scanned("A"))).toBe(undefined);
     await screen._barcodeProductAction(scanned("test_test"));

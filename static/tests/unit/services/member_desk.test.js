@@ -373,7 +373,9 @@ test("what another till did to a stored order stays", async () => {
     await desk.identify("1000001");
     await store.syncAllOrders();
     order.update({ loyalty_engine_member_code: "other", loyalty_engine_member_ref: "ref-2" });
+    store.addPendingOrder([order.id]);
     await store.syncAllOrders();
+    expect(order.isDirty()).toBe(false);
     expect(order.loyalty_engine_member_ref).toBe("ref-2");
 });
 
