@@ -1,10 +1,10 @@
 """What identifying a member adds to the engine's own time.
 
 Real calls of ``/pos_loyalty_engine/identify`` by logged-in cashiers on ``odoo --workers 2``, and
-real scans in Chromium, from the scanner's Enter to the member's name on the screen. What the engine has
-been busy with, by its own log, is taken off: the rest is ours, with the network in between. Members
-are identified by the engine's id (member and wallet in one round trip) and by their account number
-(two), half of them are linked to a customer.
+real scans in Chromium, from the scanner's Enter to the member's name on the screen. What the engine
+has been busy with, by its own log, is taken off: the rest is ours, with the network in between.
+Members are identified by the engine's id (member and wallet in one round trip) and by their account
+number (two), half of them are linked to a customer.
 """
 
 import json
