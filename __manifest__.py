@@ -21,6 +21,7 @@
         "views/res_config_settings_views.xml",
         "views/loyalty_engine_menus.xml",
     ],
+    "images": ["static/description/banner.png"],
     "assets": {
         "point_of_sale._assets_pos": ["pos_loyalty_engine/static/src/app/**/*"],
         "web.assets_tests": ["pos_loyalty_engine/static/tests/tours/**/*"],
