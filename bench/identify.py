@@ -13,7 +13,7 @@ import random
 from . import customers, engines
 from .browser import Browser
 from .figures import Table, median, percentile
-from .servers import BenchError, Cashier, Database, OdooServer, SandboxProcess
+from .servers import BenchError, Cashier, Database, OdooServer, SandboxProcess, wait_until
 from .till import Till
 
 P50_MOST = 60  # milliseconds
@@ -110,6 +110,7 @@ class Desk:
             with browser.page(self._odoo, cashier) as page:
                 till = Till(page, self._odoo, self._shop["config_id"])
                 till.start()
+                till.wait_for_pictures()
                 for number in range(first - 2, min(first + PER_CASHIER, count)):
                     kind = CODES[number % 2]
                     member = self._next_member()
@@ -132,10 +133,14 @@ class Desk:
 
     def _read_engine_time(self):
         """Milliseconds in which the engine was busy with an answer since the last reading."""
-        requests = self._sandbox.requests(after=self._seen)
-        if not requests:
-            return 0.0
-        self._seen = requests[-1]["id"]
+        requests = []
+
+        def are_answered():
+            requests[:] = self._sandbox.requests(after=self._seen)
+            return all(request["ms"] is not None for request in requests)
+
+        wait_until(are_answered, "the engine had answered", 10, pause=0.01)
+        self._seen = max([self._seen, *(request["id"] for request in requests)])
         spans = sorted(
             (begin, begin + request["ms"])
             for request in requests

@@ -80,6 +80,12 @@ class Till:
         self._page.wait_for("window.benchReady", "the till showed products", START_LIMIT)
         return self._page.value(WHAT_WAS_LOADED)
 
+    def wait_for_pictures(self):
+        """Return when the pictures of the products are there, which come after the start."""
+        self._page.wait_for(
+            "[...document.images].every((image) => image.complete)", "all pictures came"
+        )
+
     def scripts(self):
         """Bytes of each of the page's script files, unpacked."""
         return self._page.value(
