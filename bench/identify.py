@@ -9,6 +9,7 @@ number (two), half of them are linked to a customer.
 
 import json
 import random
+import time
 
 from . import customers, engines
 from .browser import Browser
@@ -114,6 +115,8 @@ class Desk:
                 for number in range(first - 2, min(first + PER_CASHIER, count)):
                     kind = CODES[number % 2]
                     member = self._next_member()
+                    # Closer together than customers ever are, but one is done before the next.
+                    time.sleep(0.5)
                     self._read_engine_time()
                     milliseconds = till.scan(_code(member, kind), _name(member))
                     engine = self._read_engine_time()
