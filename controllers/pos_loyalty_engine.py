@@ -44,7 +44,7 @@ class PosLoyaltyEngine(TillController):
         answer = self._ask(engine, lambda client: self._find_member(client, readings))
         lookups._record(missed=answer["status"] == "unknown")
         if answer["status"] != "found":
-            return answer
+            return {"status": answer["status"]}
         user, wallet = answer.pop("value")
         if user.is_restricted:
             return {"status": "restricted"}
@@ -88,7 +88,7 @@ class PosLoyaltyEngine(TillController):
         answer = self._ask(engine, lambda client: client.get_user(member_ref))
         lookups._record(missed=answer["status"] == "unknown")
         if answer["status"] != "found":
-            return answer
+            return {"status": answer["status"]}
         user = answer["value"]
         partner.sudo().write(
             {

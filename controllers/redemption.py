@@ -75,9 +75,7 @@ class RedemptionController(TillController):
 
         def read(client):
             benefits = client.get_wallet(member_ref).benefits[:MOST_VOUCHERS_LISTED]
-            return [
-                (benefit, self._discounts_of(client, benefit.reward)) for benefit in benefits
-            ]
+            return [(benefit, self._discounts_of(client, benefit.reward)) for benefit in benefits]
 
         answer = self._ask(engine, read)
         if answer["status"] != "found":
@@ -180,6 +178,8 @@ class RedemptionController(TillController):
             position=terms.position,
         )
         benefit = check.benefit or benefit
+        if check.burned_at or (benefit and benefit.burned_at):
+            raise Refusal("refused", reason=request.env._("This voucher has been used."))
         reward = check.reward or (benefit and benefit.reward)
         raw = check.discounts
         return code, benefit, reward, self._discounts_of(client, reward) if raw is None else raw
@@ -224,8 +224,8 @@ class RedemptionController(TillController):
                 code, (member_ref or str(uuid.uuid4())) if is_static else ""
             ),
             "discounts": [discount.to_json() for discount in discounts],
-            "min_amount": _minor(reward and reward.min_amount, terms.decimals),
-            "max_amount": _minor(reward and reward.max_amount, terms.decimals),
+            "min_amount": terms.reward_amount(reward and reward.min_amount),
+            "max_amount": terms.reward_amount(reward and reward.max_amount),
         }
 
     def _own_values(self, terms, own):
@@ -275,8 +275,8 @@ class RedemptionController(TillController):
             "expires_at": benefit.expires_at.isoformat() if benefit.expires_at else None,
             "is_redeemed": bool(benefit.redeemed_at),
             "discounts": [one.to_json() for one in discounts] if discounts else None,
-            "min_amount": _plain(_minor(reward and reward.min_amount, terms.decimals)),
-            "max_amount": _plain(_minor(reward and reward.max_amount, terms.decimals)),
+            "min_amount": _plain(terms.reward_amount(reward and reward.min_amount)),
+            "max_amount": _plain(terms.reward_amount(reward and reward.max_amount)),
             "state": state,
             "where": where or "",
         }
@@ -302,9 +302,7 @@ class RedemptionController(TillController):
             "pin_above": engine.pin_above,
         }
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
-        asked = self._ask(
-            engine, lambda client: redeemer._available(terms, member_ref, order_uuid)
-        )
+        asked = self._ask(engine, lambda client: redeemer._available(terms, member_ref, order_uuid))
         if asked["status"] != "found":
             return asked
         balance, available = asked["value"]
@@ -355,9 +353,7 @@ class RedemptionController(TillController):
             "name": request.env._("Points"),
             "points": points,
             "amount": amount,
-            "discounts": [
-                {"type": "ABSOLUTE", "value": f"{amount:f}", "skus": [], "venues": []}
-            ],
+            "discounts": [{"type": "ABSOLUTE", "value": f"{amount:f}", "skus": [], "venues": []}],
         }
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
         asked = self._ask(engine, lambda client: redeemer._hold_points(terms, values, max_day))
@@ -388,9 +384,7 @@ class RedemptionController(TillController):
         if points <= 0 or value <= 0:
             raise Refusal("limit", reason=request.env._("That is worth nothing on this order."))
         if engine.points_min and points < engine.points_min:
-            raise Refusal(
-                "limit", reason=request.env._("At least %s points.", engine.points_min)
-            )
+            raise Refusal("limit", reason=request.env._("At least %s points.", engine.points_min))
         if engine.points_max and points > engine.points_max:
             raise Refusal(
                 "limit", reason=request.env._("At most %s points on a sale.", engine.points_max)
@@ -422,8 +416,7 @@ class RedemptionController(TillController):
         if not isinstance(claims, list) or len(claims) > MOST_CLAIMS:
             return {"status": "failed"}
         claims = {
-            _text(claim.get("uuid"), LONGEST_KEY): _number(claim.get("amount"))
-            for claim in claims
+            _text(claim.get("uuid"), LONGEST_KEY): _number(claim.get("amount")) for claim in claims
         }
         admits = config.loyalty_engine_id.sudo()._health()._admits_cashier()
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
@@ -531,11 +524,6 @@ def _is_expired(benefit):
         and not benefit.redeemed_at
         and not benefit.validated_at
     )
-
-
-def _minor(amount, decimals):
-    """An amount in the smallest unit of the currency, in currency units; None for None or 0."""
-    return amount.scaleb(-decimals) if amount else None
 
 
 def _plain(amount):

@@ -59,6 +59,13 @@ class Terms:
     venue: str = ""
     position: tuple | None = None
     voucher_user: str = "none"
+    reward_unit: str = "decimal"
+
+    def reward_amount(self, amount):
+        """A limit of a reward in currency units; None where there is none."""
+        if not amount:
+            return None
+        return amount.scaleb(-self.decimals) if self.reward_unit == "minor" else amount
 
     @property
     def redeem_path(self):
@@ -104,6 +111,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
             venue=config.loyalty_engine_venue or "",
             position=(longitude, latitude) if latitude or longitude else None,
             voucher_user=engine.voucher_user,
+            reward_unit=engine.reward_unit,
         )
 
     @api.model
@@ -247,7 +255,8 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
             user = self._user_identifier(terms, row["member_ref"], _left(ends))
 
             def burn(deadline):
-                client.validate_voucher(
+                before = datetime.now(timezone.utc)
+                check = client.validate_voucher(
                     row["code"],
                     allow_future_validation=False,
                     user_identifier=user,
@@ -256,6 +265,9 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
                     reference=reference,
                     deadline=deadline,
                 )
+                if check.burned_at and not self._is_later(check, check.burned_at, before):
+                    # Burned by somebody else: what sounds like success is none.
+                    raise EngineRejected(200, message=self.env._("The voucher has been used."))
 
             return burn
         facts = PointsFacts(
@@ -365,10 +377,19 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         benefit = client.get_benefit(row["benefit_ref"], deadline=deadline)
         if benefit.burned_at is None:
             return False
+        return self._is_later(
+            benefit, benefit.burned_at, row["sent_at"].replace(tzinfo=timezone.utc)
+        )
+
+    @api.model
+    def _is_later(self, answer, at, than):
+        """Whether ``at``, by the engine's clock, is not before ``than``, by ours.
+
+        :param answer: what the engine has just answered, with its clock where it tells it
+        """
         ours = datetime.now(timezone.utc)
-        ahead = (benefit.engine_time or ours) - ours
-        sent_at = row["sent_at"].replace(tzinfo=timezone.utc)
-        return benefit.burned_at >= sent_at + ahead - BURN_MARGIN
+        ahead = (answer.engine_time or ours) - ours
+        return at >= than + ahead - BURN_MARGIN
 
     @api.model
     def _note(self, engine_id, error):

@@ -17,8 +17,8 @@ _logger = logging.getLogger(__name__)
 # Short transactions that met another one run again, so often, after 5 to 50 ms.
 MOST_TRIES = 10
 SHORTEST_BREAK, LONGEST_BREAK = 0.005, 0.05
-# How long one waits for the lock of an order that is being stored, in milliseconds.
-ORDER_LOCK_LIMIT = 2000
+# How long one waits for the lock of an order that is being stored.
+ORDER_LOCK_LIMIT = "2s"
 # From the first spend to the end of the payment, renewed by the till.
 LEASE = timedelta(minutes=3)
 # Seconds until an unknown outcome is looked up for the first time after the till did.
@@ -458,7 +458,9 @@ class LoyaltyEngineRedemption(models.Model):
         alike = [row for row in on_order if row["reward_ref"] == values.get("reward_ref")]
         if most_of_a_reward and len(alike) >= most_of_a_reward:
             raise NotSpendable(
-                self.env._("At most %(most)s of %(name)s on a sale.", most=most_of_a_reward, **values)
+                self.env._(
+                    "At most %(most)s of %(name)s on a sale.", most=most_of_a_reward, **values
+                )
             )
         return self._add({**values, "kind": "voucher"})
 
@@ -618,7 +620,7 @@ class LoyaltyEngineRedemption(models.Model):
 
         The order's row is locked meanwhile, so that nobody cancels it in between.
         """
-        self.env.cr.execute(f"SET LOCAL lock_timeout = {ORDER_LOCK_LIMIT}")
+        self.env.cr.execute("SELECT set_config('lock_timeout', %s, true)", (ORDER_LOCK_LIMIT,))
         self.env.cr.execute("SELECT state FROM pos_order WHERE uuid = %s FOR SHARE", (order_uuid,))
         states = [state for (state,) in self.env.cr.fetchall()]
         self.env.cr.execute(

@@ -162,19 +162,19 @@ class LoyaltyEngineRedemption(models.Model):
         """
         row = self._row(redemption_uuid)
         note = self.env._("%s points came back", f"{points:f}")
-        if self._move(redemption_uuid, ("returning",), "returned", note):
-            if points < decimal_of(row["points_taken"]):
-                self._open_case(
-                    row,
-                    "points",
-                    self.env._("Only a part of the points came back"),
-                    self.env._(
-                        "%(back)s of %(taken)s points came back to the member. Please give the "
-                        "rest by hand.",
-                        back=f"{points:f}",
-                        taken=f"{decimal_of(row['points_taken']):f}",
-                    ),
-                )
+        is_moved = self._move(redemption_uuid, ("returning",), "returned", note)
+        if is_moved and points < decimal_of(row["points_taken"]):
+            self._open_case(
+                row,
+                "points",
+                self.env._("Only a part of the points came back"),
+                self.env._(
+                    "%(back)s of %(taken)s points came back to the member. Please give the rest "
+                    "by hand.",
+                    back=f"{points:f}",
+                    taken=f"{decimal_of(row['points_taken']):f}",
+                ),
+            )
 
     @api.model
     def _strand(self, redemption_uuid, from_states, why):
@@ -223,8 +223,8 @@ class LoyaltyEngineRedemption(models.Model):
             "missing",
             self.env._("The order of a redemption has not come: %s", row["name"] or ""),
             self.env._(
-                "It may lie on a till that is offline: it is settled by itself when it comes. If it "
-                "is lost, use Give Back on the redemption."
+                "It may lie on a till that is offline: it is settled by itself when it comes. If "
+                "it is lost, use Give Back on the redemption."
             ),
         )
 
@@ -302,10 +302,12 @@ class LoyaltyEngineRedemption(models.Model):
                 engine,
                 "unbacked",
                 f"{order.uuid} {redemption_uuid}",
-                self.env._("A discount without a redemption: %s", order.pos_reference or order.name),
                 self.env._(
-                    "The till took something off this order for a voucher or points that were not "
-                    "spent for it. The sale stands as it is."
+                    "A discount without a redemption: %s", order.pos_reference or order.name
+                ),
+                self.env._(
+                    "The till took something off this order for a voucher or points that were "
+                    "not spent for it. The sale stands as it is."
                 ),
                 config_id=order.config_id.id,
                 order_uuid=order.uuid,

@@ -69,6 +69,13 @@ class LoyaltyEngine(models.Model):
         required=True,
         default="one",
     )
+    reward_unit = fields.Selection(
+        [("decimal", "Decimal (30.00)"), ("minor", "Smallest unit (3000)")],
+        string="Smallest Basket of a Reward",
+        required=True,
+        default="decimal",
+        help="The unit of minTransactionAmount and maxTransactionAmount is not published.",
+    )
     hold_minutes = fields.Integer(
         string="Hold For",
         default=15,
@@ -102,9 +109,7 @@ class LoyaltyEngine(models.Model):
     )
     points_step = fields.Integer(default=1, help="Points are spent in multiples of this.")
     points_min = fields.Integer(string="Fewest Points on a Sale", default=0)
-    points_max = fields.Integer(
-        string="Most Points on a Sale", default=0, help="0 = no limit."
-    )
+    points_max = fields.Integer(string="Most Points on a Sale", default=0, help="0 = no limit.")
     points_max_day = fields.Integer(
         string="Most Points a Day",
         default=0,
