@@ -609,11 +609,13 @@ class LoyaltyEngineRedemption(models.Model):
                 )
                 self._move(row["uuid"], ("held", "expired"), "refused", reason=reason)
                 return False
+        # Checked again just now.
+        self._move(row["uuid"], ("expired",), "held")
         now = self.env.cr.now()
         lease = {"lease_until": now + LEASE, "lease_key": till_key} if till_key else {}
         return self._move(
             row["uuid"],
-            ("held", "expired"),
+            ("held",),
             "spent" if row["is_local"] else "spending",
             sent_at=now,
             claimed_amount=amount,
