@@ -1,4 +1,5 @@
 import logging
+import time
 from datetime import timedelta
 
 from odoo import api, models
@@ -17,8 +18,10 @@ SENDER_DEAD_AFTER = 30
 # When an unknown outcome is looked up, in seconds after it was sent; the last time is when it can
 # no longer arrive late (the connection's late_after).
 LOOK_UP_AFTER = (5, 60, 300, 900)
-# What one run does at most of each kind; the next one goes on.
+# What one run does at most of each kind, and for how many seconds it asks the engine one by one;
+# the next one goes on.
 BATCH = 200
+RUN_LIMIT = 30
 # An order that has not come after so long is listed for a person.
 ORDER_MISSING_AFTER = timedelta(hours=24)
 AUDIT_DAYS = 7
@@ -153,8 +156,9 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 _logger.info("loyalty engine %s: %s", engine.id, error)
                 found = {}
             answers.update((uuid, (True, event.id)) for uuid, event in found.items())
+        ends = time.monotonic() + RUN_LIMIT
         for row in rows:
-            if row["kind"] != "voucher":
+            if row["kind"] != "voucher" or time.monotonic() > ends:
                 continue
             try:
                 answers[row["uuid"]] = (redeemer._is_burned(terms.client, row, deadline), None)
@@ -214,7 +218,10 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         if not rows:
             return
         client, deadline = self._client(engine)
+        ends = time.monotonic() + RUN_LIMIT
         for row in rows if client else ():
+            if time.monotonic() > ends:
+                return
             try:
                 reactions = client.get_event_reactions(row["event_ref"], deadline=deadline)
             except EngineError as error:
@@ -241,7 +248,15 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
     @api.model
     def _end_spent(self, engine):
-        rows = self._rows(engine, "redemption.state = 'spent'")
+        rows = self._rows(
+            engine,
+            # Whatever may have ended: an order that isn't here is not looked at again and again.
+            "redemption.state = 'spent' AND (redemption.is_dropped"
+            " OR EXISTS (SELECT 1 FROM pos_order WHERE pos_order.uuid = redemption.order_uuid"
+            "               AND pos_order.state != 'draft')"
+            " OR EXISTS (SELECT 1 FROM loyalty_engine_tombstone tombstone"
+            "             WHERE tombstone.order_uuid = redemption.order_uuid))",
+        )
         for row in rows:
             self._ledger("_end", row["uuid"], engine.late_after)
         if rows:
@@ -255,7 +270,10 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         if not rows:
             return
         client, deadline = self._client(engine)
+        ends = time.monotonic() + RUN_LIMIT
         for row in rows:
+            if time.monotonic() > ends:
+                return
             if self._ledger("_call_off_refund", row["uuid"]):
                 continue
             refund = self._ledger("_refund_of", row["uuid"])
