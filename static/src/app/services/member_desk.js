@@ -4,10 +4,14 @@ import { browser } from "@web/core/browser/browser";
 import { ask, makeAwaitable } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import { PartnerList } from "@point_of_sale/app/screens/partner_list/partner_list";
 import { MemberPopup } from "@pos_loyalty_engine/app/components/popups/member_popup/member_popup";
+import { holdInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 import { formatPoints, inWords, keptInWords } from "@pos_loyalty_engine/app/utils/member_words";
 
 // The engine has answered, and there is no member to put on the order.
 const NO_MEMBER = new Set(["unknown", "ambiguous", "restricted"]);
+
+// The engine could not be asked.
+const ENGINE_TROUBLE = new Set(["slow", "down", "limited", "refused", "offline", "failed"]);
 
 // A code of which the documentation says that it names a member: the engine's id (a UUID) or the
 // account number of 7 digits (D-TX). Other codes may be members' too (auth identifiers).
@@ -67,6 +71,9 @@ export class MemberDesk {
      */
     async identify(code, { order = this.pos.getOrder(), isSilent = false } = {}) {
         order.assertEditable();
+        if (this._mustStay(order, code)) {
+            return { status: "superseded" };
+        }
         const pending = this.lookups.get(order.uuid);
         const before = pending ? pending.before : this._snapshot(order);
         const isSame = before && [before.code, before.ref].includes(code);
@@ -122,6 +129,9 @@ export class MemberDesk {
      */
     async offer(code, notFound) {
         const order = this.pos.getOrder();
+        if (this._mustStay(order, code)) {
+            return;
+        }
         const before = this._snapshot(order);
         const answer = await this._lookUp(order, code, before);
         if (answer.status === "superseded") {
@@ -130,9 +140,7 @@ export class MemberDesk {
         if (answer.status === "found") {
             this._welcome(order, code, answer);
         } else if (answer.status === "unknown") {
-            remember(this.strangers, code, Date.now() + STRANGER_FOR);
-            await notFound();
-            this.tell(answer, code, order);
+            await this._offerAsVoucher(order, code, notFound);
         } else if (NO_MEMBER.has(answer.status)) {
             this.tell(answer, code, order);
         } else {
@@ -144,6 +152,44 @@ export class MemberDesk {
             }
             this.tell(answer, code, order);
         }
+    }
+
+    /**
+     * No member has it, so it may be a voucher. In this order because a member is only looked up,
+     * while the check of a voucher leaves a trace at the engine.
+     */
+    async _offerAsVoucher(order, code, notFound) {
+        const answer = await this.pos.loyaltyEngineRedemptionDesk.offer(order, code);
+        if (answer && answer.status !== "unknown") {
+            if (answer.status !== "held") {
+                this.pausedUntil = ENGINE_TROUBLE.has(answer.status)
+                    ? Date.now() + PAUSE_AFTER_TROUBLE
+                    : this.pausedUntil;
+                this.pos.notification.add(holdInWords(answer), { type: "warning" });
+            }
+            return;
+        }
+        remember(this.strangers, code, Date.now() + STRANGER_FOR);
+        await notFound();
+        if (answer) {
+            this.pos.notification.add(
+                _t('Neither a member nor a voucher has the code "%s".', code),
+                { type: "warning" }
+            );
+        } else {
+            this.tell({ status: "unknown" }, code, order);
+        }
+    }
+
+    /** Whether another code can't take the place of the member; then the cashier is told why. */
+    _mustStay(order, code) {
+        const { code: present, ref } = order.loyaltyEngineMember || {};
+        const words = this.pos.loyaltyEngineRedemptionDesk.whyMemberStays(order);
+        if (!words || [present, ref].includes(code)) {
+            return false;
+        }
+        this.pos.notification.add(words, { type: "warning" });
+        return true;
     }
 
     /**
@@ -208,8 +254,12 @@ export class MemberDesk {
      * @param {Object} order
      */
     remove(order) {
+        if (this._mustStay(order)) {
+            return;
+        }
         this._settle(order);
         order.setLoyaltyEngineMember();
+        return this.pos.loyaltyEngineRedemptionDesk.onMemberChanged(order, "");
     }
 
     /**
@@ -277,6 +327,7 @@ export class MemberDesk {
     _welcome(order, code, { member, partnerId }) {
         const wallet = { ...member, isLinked: Boolean(partnerId), seenAt: Date.now() };
         order.setLoyaltyEngineMember({ code, ref: member.ref, wallet });
+        this.pos.loyaltyEngineRedemptionDesk.onMemberChanged(order, member.ref);
         if (this.pos.ui.isSmall && this._isCurrent(order)) {
             // On a phone the order is not beside the products.
             const parts = [member.tier, member.name || member.accountNumber];
