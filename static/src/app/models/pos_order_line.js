@@ -72,7 +72,8 @@ patch(PosOrderline.prototype, {
     // Of pos_discount: it works on the goods, and ours take what it leaves.
     isGlobalDiscountApplicable() {
         return (
-            !this.isLoyaltyEngineDiscount && (super.isGlobalDiscountApplicable?.(...arguments) ?? true)
+            !this.isLoyaltyEngineDiscount &&
+            (super.isGlobalDiscountApplicable?.(...arguments) ?? true)
         );
     },
 });

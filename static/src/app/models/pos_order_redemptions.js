@@ -10,7 +10,7 @@ const UNPAID = new Set([undefined, null, false, "", "pending", "retry", "reverse
 function emptyState() {
     return {
         // What is being done about the redemptions of this order, and nothing else may be done
-        // meanwhile: null or { kind: "add" | "remove" | "spend", done, of }
+        // meanwhile: null or { kind: "add" | "remove" | "look" | "spend", done, of }
         step: null,
         // What was sold when something was spent, see loyaltyEngineBasket; false = nothing is spent
         closedBasket: false,
@@ -36,13 +36,13 @@ patch(PosOrder.prototype, {
     },
 
     /** The redemptions of this order that a cashier should see. */
-    get loyaltyEngineRedemptions() {
-        return (this.uiState.loyaltyEngine.redemptions || []).filter((item) => !isGone(item));
+    get loyaltyEngineShown() {
+        return this.loyaltyEngineRedemptions.filter((item) => !isGone(item));
     },
 
     /** Whether something was spent for this order: then its basket is closed. */
     get loyaltyEngineIsClosed() {
-        return this.loyaltyEngineRedemptions.some(isSpent);
+        return Boolean(this.uiState.loyaltyEngine.redemptions?.some(isSpent));
     },
 
     /** Whether money has moved for this order, or is just being moved. */
@@ -57,7 +57,7 @@ patch(PosOrder.prototype, {
                 isOpen(item) &&
                 // A voucher that this basket gives no right to is not burned for nothing.
                 (item.state === "spending" ||
-                    !this.currency.isZero(this.loyaltyEngineValueOf(item.uuid)))
+                    !this.currency.isZero(this.loyaltyEngineValueOf(item)))
         );
     },
 
@@ -69,7 +69,7 @@ patch(PosOrder.prototype, {
     get loyaltyEngineBasket() {
         const quantities = {};
         for (const line of this.lines) {
-            if (line.loyalty_engine_redemption || line.isTipLine()) {
+            if (line.isLoyaltyEngineDiscount || line.isTipLine()) {
                 continue;
             }
             const key = [line.product_id.id, line.price_unit, line.discount || 0].join(" ");
@@ -100,38 +100,35 @@ patch(PosOrder.prototype, {
     },
 
     /**
-     * What a redemption takes off this order, in currency units with taxes.
+     * What a redemption is worth on this order, in currency units with taxes.
      *
-     * @param {string} uuid of the redemption
+     * @param {Object} redemption of `loyaltyEngineRedemptions`
      */
-    loyaltyEngineValueOf(uuid) {
-        const value = this.lines
-            .filter((line) => line.loyalty_engine_redemption === uuid)
-            .reduce((sum, line) => sum - line.priceIncl, 0);
-        const paid = this.payment_ids
-            .filter((payment) => payment.loyalty_engine_redemption === uuid)
-            .reduce((sum, payment) => sum + payment.getAmount(), 0);
-        return this.currency.round(value + paid);
+    loyaltyEngineValueOf({ uuid, booking, worth }) {
+        return booking === "payment"
+            ? this.payment_ids
+                  .filter((payment) => payment.loyalty_engine_redemption === uuid)
+                  .reduce((sum, payment) => sum + payment.getAmount(), 0)
+            : worth;
     },
 
     /**
      * What receipt and customer display tell of redemptions, as texts; null where there is none.
      *
      * @returns {{vouchers: string[], pointsSpent: string, pointsLeft: string} | null} `pointsLeft`
-     *  is what the member has left for all this till knows; "" = not known
+     *  is what was left of the balance that this till has seen; "" = not known
      */
     get loyaltyEngineRedeemed() {
-        const spent = this.loyaltyEngineRedemptions.filter(
-            (item) => isSpent(item) || (isOpen(item) && !this.finalized)
-        );
+        const isShown = (item) => isSpent(item) || (isOpen(item) && !this.finalized);
+        const spent = this.loyaltyEngineRedemptions.filter(isShown);
         if (!this.loyaltyEngineConnection || !spent.length) {
             return null;
         }
         const points = spent.reduce((sum, { points }) => sum + (points || 0), 0);
         const { wallet } = this.loyaltyEngineMember || {};
         const { receipt } = this.uiState.loyaltyEngine;
-        const isNew = Number.isFinite(receipt?.points);
-        const left = isNew ? receipt.points : (wallet?.points ?? NaN) - points;
+        // The balance that comes with the receipt is a later one, and says enough.
+        const left = Number.isFinite(receipt?.points) ? NaN : (wallet?.points ?? NaN) - points;
         return {
             vouchers: spent.filter(({ kind }) => kind === "voucher").map(({ name }) => name),
             pointsSpent: points ? formatPoints(points) : "",

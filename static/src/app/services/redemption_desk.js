@@ -223,15 +223,21 @@ export class RedemptionDesk {
     }
 
     /** A choice, not a mishap: what was spent may not come back. */
-    async _askAboutSpent(order, redemptions, { title, keep } = {}) {
+    async _askAboutSpent(order, redemptions, { title, words = "", keep } = {}) {
         const lines = redemptions.map((redemption) => `• ${nameInWords(redemption)}`);
+        if (words) {
+            lines.unshift(words, "");
+        }
         const hasVoucher = redemptions.some(({ kind }) => kind === "voucher");
         const hasPoints = redemptions.some(({ kind }) => kind === "points");
         if (hasPoints) {
             lines.push("", _t("Points go back to the member's account, soon but not at once."));
         }
         if (hasVoucher) {
-            lines.push("", _t("A used voucher can't be used again. The manager gets a note of it."));
+            lines.push(
+                "",
+                _t("A used voucher can't be used again. The manager gets a note of it.")
+            );
         }
         const isSure = await ask(this.pos.dialog, {
             title: title || _t("Already redeemed. Cancel it?"),
@@ -239,11 +245,11 @@ export class RedemptionDesk {
             confirmLabel: _t("Cancel the redemption"),
             cancelLabel: keep || _t("Keep it"),
         });
-        const words = isSure && this.whyNot(order);
-        if (words) {
-            this.notify(words);
+        const whyNot = isSure && this.whyNot(order);
+        if (whyNot) {
+            this.notify(whyNot);
         }
-        return Boolean(isSure && !words && (await this._release(order, redemptions)));
+        return Boolean(isSure && !whyNot && (await this._release(order, redemptions)));
     }
 
     // --- Known to this till ---
@@ -350,7 +356,9 @@ export class RedemptionDesk {
         const before = new Map(this._all(order).map((item) => [item.uuid, item]));
         const isTaken = order.loyaltyEnginePaymentTaken;
         const list = redemptions
-            .filter(({ uuid, state: now }) => isSpent({ state: now }) || !state.dropped.includes(uuid))
+            .filter(
+                ({ uuid, state: now }) => isSpent({ state: now }) || !state.dropped.includes(uuid)
+            )
             .map((item) => {
                 const known = before.get(item.uuid);
                 // The customer has paid, or is just paying, without it.
@@ -425,7 +433,8 @@ export class RedemptionDesk {
         return (
             this.isBusy(order) ||
             order.loyaltyEngineUnspent.length > 0 ||
-            this._hasOtherGoods(order)
+            this._hasOtherGoods(order) ||
+            Boolean(order.loyaltyEngineBlocked)
         );
     }
 
@@ -445,14 +454,40 @@ export class RedemptionDesk {
             await running;
             return false;
         }
-        if (this._hasOtherGoods(order)) {
+        if (order.uiState.loyaltyEngine.redemptions === null) {
+            await this._learn(order);
+            return false;
+        }
+        if (this._hasOtherGoods(order) || order.loyaltyEngineBlocked) {
             await this._askAboutSpent(order, this._all(order).filter(isSpent), {
                 title: _t("The basket is not the one that this was redeemed for"),
+                words: order.loyaltyEngineBlocked,
                 keep: _t("I put the goods back"),
             });
             return false;
         }
         return this.spendFor(order);
+    }
+
+    /** The order has discounts of which this till knows nothing: it came from elsewhere. */
+    async _learn(order) {
+        const isFound = await this._during(order, { kind: "look" }, () => this._look(order));
+        if (isFound) {
+            this.known.add(order.uuid);
+            this.notify(_t("Vouchers and points were checked again. Look at the total."), "info");
+            return;
+        }
+        const isSure = await ask(this.pos.dialog, {
+            title: _t("Vouchers and points can't be checked now"),
+            body: _t(
+                "The server does not answer. The discounts can be taken off this order to close the sale without them: what was redeemed already is given back later, or the manager is told."
+            ),
+            confirmLabel: _t("Go on without discounts"),
+            cancelLabel: _t("Try again later"),
+        });
+        if (isSure) {
+            order.setLoyaltyEngineRedemptions([]);
+        }
     }
 
     /** Whether the goods are others than when something was spent, and that can still be helped. */
@@ -484,14 +519,19 @@ export class RedemptionDesk {
     }
 
     async _spend(order) {
+        const before = order.totalDue;
+        order.recomputeLoyaltyEngineDiscounts();
         const unspent = order.finalized ? [] : order.loyaltyEngineUnspent;
+        if (!order.currency.isZero(order.totalDue - before)) {
+            this._explain(order, []);
+            return false;
+        }
         if (!unspent.length) {
             return true;
         }
         if (order.loyaltyEnginePaymentTaken) {
             return this._tooLate(order, unspent);
         }
-        const due = order.totalDue;
         const basket = order.loyaltyEngineBasket;
         await this._during(order, { kind: "spend", of: unspent.length }, async () => {
             const list = await this._askToSpend(order, unspent);
@@ -501,7 +541,7 @@ export class RedemptionDesk {
         });
         const wanted = new Set(unspent.map(({ uuid }) => uuid));
         const left = this._all(order).filter(({ uuid }) => wanted.has(uuid));
-        const isSame = order.currency.isZero(order.totalDue - due);
+        const isSame = order.currency.isZero(order.totalDue - before);
         if (left.length === wanted.size && left.every(isSpent) && isSame) {
             return true;
         }
@@ -510,9 +550,9 @@ export class RedemptionDesk {
     }
 
     async _askToSpend(order, unspent) {
-        const claims = unspent.map(({ uuid }) => ({
-            uuid,
-            amount: this._asText(order, order.loyaltyEngineValueOf(uuid)),
+        const claims = unspent.map((redemption) => ({
+            uuid: redemption.uuid,
+            amount: this._asText(order, order.loyaltyEngineValueOf(redemption)),
         }));
         if (this.service.isOffline()) {
             return this._without(order, unspent, "refused", _t("the till is offline"));
@@ -534,7 +574,9 @@ export class RedemptionDesk {
     _merge(order, redemptions, unspent) {
         const wanted = new Set(unspent.map(({ uuid }) => uuid));
         return redemptions.map((item) =>
-            wanted.has(item.uuid) && item.state === "spending" ? { ...item, state: "unknown" } : item
+            wanted.has(item.uuid) && item.state === "spending"
+                ? { ...item, state: "unknown" }
+                : item
         );
     }
 
@@ -683,7 +725,9 @@ export class RedemptionDesk {
         }
         if (order.loyaltyEnginePaymentTaken) {
             this.notify(
-                _t("Something was redeemed for this basket, and a payment taken: it stays as it is.")
+                _t(
+                    "Something was redeemed for this basket, and a payment taken: it stays as it is."
+                )
             );
             return false;
         }
@@ -769,11 +813,7 @@ export class RedemptionDesk {
      * @returns {boolean}
      */
     mayRemove(order) {
-        if (
-            order.finalized ||
-            this.abandoned.has(order.uuid) ||
-            !this._mayHaveRedemptions(order)
-        ) {
+        if (order.finalized || this.abandoned.has(order.uuid) || !this._mayHaveRedemptions(order)) {
             return true;
         }
         if (this._mayHaveSpent(order)) {
@@ -797,7 +837,7 @@ export class RedemptionDesk {
     _mayHaveRedemptions(order) {
         return (
             this._all(order).some((item) => isOnOrder(item) || item.state === "unknown") ||
-            order.lines.some((line) => line.loyalty_engine_redemption)
+            order.loyaltyEngineDiscountLines.length > 0
         );
     }
 
@@ -807,8 +847,7 @@ export class RedemptionDesk {
                 (item) => item.state !== "held" && (isOnOrder(item) || item.state === "unknown")
             ) ||
             // Of another till's order this one may know nothing.
-            (!this.known.has(order.uuid) &&
-                order.lines.some((line) => line.loyalty_engine_redemption))
+            (!this.known.has(order.uuid) && order.loyaltyEngineDiscountLines.length > 0)
         );
     }
 
@@ -835,7 +874,7 @@ export class RedemptionDesk {
             order.finalized &&
             order.isSynced &&
             !this._all(order).length &&
-            order.lines.some((line) => line.loyalty_engine_redemption);
+            order.loyaltyEngineDiscountLines.length > 0;
         if (isWanted) {
             const answer = await this.service.redemptions(order.uuid, { isForReceipt: true });
             if (answer.status === "found") {
@@ -895,7 +934,7 @@ export class RedemptionDesk {
      *
      * @template T
      * @param {Object} order
-     * @param {{kind: "add" | "remove" | "spend", of?: number}} step
+     * @param {{kind: "add" | "remove" | "look" | "spend", of?: number}} step
      * @param {() => Promise<T>} work
      * @returns {Promise<T>}
      */

@@ -152,9 +152,7 @@ function leftOf(pieces) {
 function cutOneUnit(pieces, articles) {
     const perUnit = (article) => leftOf(article.pieces) / Math.max(article.quantity, 1);
     const isUsed = (article) => article.pieces[0].isUsed;
-    const [article] = articles.toSorted(
-        (a, b) => isUsed(a) - isUsed(b) || perUnit(b) - perUnit(a)
-    );
+    const [article] = articles.toSorted((a, b) => isUsed(a) - isUsed(b) || perUnit(b) - perUnit(a));
     if (!article) {
         return [];
     }
@@ -404,7 +402,8 @@ export function discountLines(basket, { outcomes }) {
 export function taxesBeforeMapping(taxes, sources, fiscalPosition) {
     const map = (list) => fiscalPosition?.getTaxesAfterFiscalPosition(list) ?? list;
     const leadsToThem = (list) => keyOfTaxes(map(list)) === keyOfTaxes(taxes);
-    const isOneOfThem = (tax) => map([tax]).some(({ id }) => taxes.some((other) => other.id === id));
+    const isOneOfThem = (tax) =>
+        map([tax]).some(({ id }) => taxes.some((other) => other.id === id));
     const candidates = [taxes, ...sources.map(({ tax_ids }) => tax_ids.filter(isOneOfThem))];
     return candidates.find(leadsToThem) || taxes;
 }

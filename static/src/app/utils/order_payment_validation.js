@@ -30,8 +30,7 @@ patch(OrderPaymentValidation.prototype, {
         }
         const isOnline = this.order.payment_ids.some(
             (payment) =>
-                payment.payment_method_id.is_online_payment &&
-                payment.getPaymentStatus() !== "done"
+                payment.payment_method_id.is_online_payment && payment.getPaymentStatus() !== "done"
         );
         return isOnline ? this.loyaltyEngineDesk.mayPay(this.order) : isValid;
     },
