@@ -37,7 +37,7 @@ from ..engine import (
 
 _logger = logging.getLogger(__name__)
 
-SECRETS = ("api_key", "client_id", "client_secret", "event_secret")
+SECRETS = ("api_key", "client_id", "client_secret", "event_secret", "manager_pin")
 ADDRESSES = ("rewards_url", "receipts_url", "token_url")
 CHECK_MARKS = {True: ("text-success", "✓"), False: ("text-danger", "✗"), None: ("text-muted", "·")}
 
@@ -396,8 +396,8 @@ class LoyaltyEngine(models.Model):
 
     # === What the till may know ===
 
-    def _till_data(self):
-        """What a till may know of this connection; False where there is none."""
+    def _till_data(self, config):
+        """What the till of ``config`` may know of this connection; False where there is none."""
         if not self:
             return False
         self.ensure_one()

@@ -157,6 +157,17 @@ SALE_SCHEMA = _schema(
         ),
     },
     payments={"type": "array", "items": _closed_object(kind=_TEXT, amount=_NUMBER)},
+    earningTotal=_NUMBER,
+    redemptions={
+        "type": "array",
+        "items": _closed_object(
+            kind={"enum": ["voucher", "points"]},
+            redemptionId=_TEXT,
+            points=_NUMBER,
+            amount=_NUMBER,
+            benefitId=_TEXT,
+        ),
+    },
 )
 
 POINTS_SCHEMA = _schema(

@@ -4,6 +4,7 @@ from . import (
     test_engine_bodies,
     test_engine_client,
     test_engine_credentials,
+    test_engine_discounts,
     test_engine_errors,
     test_engine_flows,
     test_engine_settings,
