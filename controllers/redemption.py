@@ -75,9 +75,7 @@ class RedemptionController(TillController):
 
         def read(client):
             benefits = client.get_wallet(member_ref).benefits[:MOST_VOUCHERS_LISTED]
-            return [
-                (benefit, self._discounts_of(client, benefit.reward)) for benefit in benefits
-            ]
+            return [(benefit, self._discounts_of(client, benefit.reward)) for benefit in benefits]
 
         answer = self._ask(engine, read)
         if answer["status"] != "found":
@@ -302,9 +300,7 @@ class RedemptionController(TillController):
             "pin_above": engine.pin_above,
         }
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
-        asked = self._ask(
-            engine, lambda client: redeemer._available(terms, member_ref, order_uuid)
-        )
+        asked = self._ask(engine, lambda client: redeemer._available(terms, member_ref, order_uuid))
         if asked["status"] != "found":
             return asked
         balance, available = asked["value"]
@@ -355,9 +351,7 @@ class RedemptionController(TillController):
             "name": request.env._("Points"),
             "points": points,
             "amount": amount,
-            "discounts": [
-                {"type": "ABSOLUTE", "value": f"{amount:f}", "skus": [], "venues": []}
-            ],
+            "discounts": [{"type": "ABSOLUTE", "value": f"{amount:f}", "skus": [], "venues": []}],
         }
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
         asked = self._ask(engine, lambda client: redeemer._hold_points(terms, values, max_day))
@@ -388,9 +382,7 @@ class RedemptionController(TillController):
         if points <= 0 or value <= 0:
             raise Refusal("limit", reason=request.env._("That is worth nothing on this order."))
         if engine.points_min and points < engine.points_min:
-            raise Refusal(
-                "limit", reason=request.env._("At least %s points.", engine.points_min)
-            )
+            raise Refusal("limit", reason=request.env._("At least %s points.", engine.points_min))
         if engine.points_max and points > engine.points_max:
             raise Refusal(
                 "limit", reason=request.env._("At most %s points on a sale.", engine.points_max)
@@ -422,8 +414,7 @@ class RedemptionController(TillController):
         if not isinstance(claims, list) or len(claims) > MOST_CLAIMS:
             return {"status": "failed"}
         claims = {
-            _text(claim.get("uuid"), LONGEST_KEY): _number(claim.get("amount"))
-            for claim in claims
+            _text(claim.get("uuid"), LONGEST_KEY): _number(claim.get("amount")) for claim in claims
         }
         admits = config.loyalty_engine_id.sudo()._health()._admits_cashier()
         redeemer = request.env["loyalty.engine.redeemer"].sudo()

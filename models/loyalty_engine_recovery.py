@@ -76,7 +76,10 @@ class LoyaltyEngineRecovery(models.AbstractModel):
     @api.model
     def _rows(self, engine, condition, **values):
         return self._ledger(
-            "_rows", f"redemption.engine_id = %(engine)s AND {condition}", engine=engine.id, **values
+            "_rows",
+            f"redemption.engine_id = %(engine)s AND {condition}",
+            engine=engine.id,
+            **values,
         )[:BATCH]
 
     # === What nobody works on any more ===
@@ -220,9 +223,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             if reactions.points is not None:
                 self._ledger("_note_shown", row["uuid"], -reactions.points)
             elif (self._ledger("_now") - row["sent_at"]).total_seconds() > engine.late_after:
-                self._ledger(
-                    "_put_off", row["uuid"], self._ledger("_now") + timedelta(hours=1)
-                )
+                self._ledger("_put_off", row["uuid"], self._ledger("_now") + timedelta(hours=1))
 
     @api.model
     def _client(self, engine):
@@ -316,7 +317,9 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 since=self.env.cr.now() - timedelta(days=AUDIT_DAYS),
             )
             try:
-                for uuid, (is_there, event_ref) in self._look_up(engine, rows).items() if rows else ():
+                for uuid, (is_there, event_ref) in (
+                    self._look_up(engine, rows).items() if rows else ()
+                ):
                     if is_there:
                         self._ledger("_found_after_all", uuid, event_ref)
             except Exception:

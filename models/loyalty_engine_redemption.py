@@ -458,7 +458,9 @@ class LoyaltyEngineRedemption(models.Model):
         alike = [row for row in on_order if row["reward_ref"] == values.get("reward_ref")]
         if most_of_a_reward and len(alike) >= most_of_a_reward:
             raise NotSpendable(
-                self.env._("At most %(most)s of %(name)s on a sale.", most=most_of_a_reward, **values)
+                self.env._(
+                    "At most %(most)s of %(name)s on a sale.", most=most_of_a_reward, **values
+                )
             )
         return self._add({**values, "kind": "voucher"})
 

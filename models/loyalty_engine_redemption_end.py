@@ -302,7 +302,9 @@ class LoyaltyEngineRedemption(models.Model):
                 engine,
                 "unbacked",
                 f"{order.uuid} {redemption_uuid}",
-                self.env._("A discount without a redemption: %s", order.pos_reference or order.name),
+                self.env._(
+                    "A discount without a redemption: %s", order.pos_reference or order.name
+                ),
                 self.env._(
                     "The till took something off this order for a voucher or points that were not "
                     "spent for it. The sale stands as it is."

@@ -102,9 +102,7 @@ class LoyaltyEngine(models.Model):
     )
     points_step = fields.Integer(default=1, help="Points are spent in multiples of this.")
     points_min = fields.Integer(string="Fewest Points on a Sale", default=0)
-    points_max = fields.Integer(
-        string="Most Points on a Sale", default=0, help="0 = no limit."
-    )
+    points_max = fields.Integer(string="Most Points on a Sale", default=0, help="0 = no limit.")
     points_max_day = fields.Integer(
         string="Most Points a Day",
         default=0,

@@ -12,6 +12,9 @@ function emptyState() {
         // What is being done about the redemptions of this order, and nothing else may be done
         // meanwhile: null or { kind: "add" | "remove" | "look" | "spend", done, of }
         step: null,
+        // How the member with this code came onto the order here: { code, how }, how being "scan",
+        // "typed" or "picked" (with the customer)
+        presented: null,
         // What was sold when something was spent, see loyaltyEngineBasket; false = nothing is spent
         closedBasket: false,
         // Redemptions (uuids) that were taken off while the server could not be told

@@ -7,9 +7,9 @@ const ROUTES = "/pos_loyalty_engine";
 // doesn't answer at all.
 const GRACE = 1;
 const RECEIPT_LIMIT = 0.5;
-// Asking for the state of an order's redemptions, also after a spend without an answer: part of
-// the time that the step that spends may take.
-const LOOK_LIMIT = 3;
+// Asking for the state of an order's redemptions; when a spend is silent, the last part of the time
+// that the step may take.
+export const LOOK_LIMIT = 3;
 
 const IDENTIFY_STATUSES = new Set([
     "found",
@@ -24,7 +24,17 @@ const IDENTIFY_STATUSES = new Set([
 ]);
 
 // What can go wrong with any question
-const TROUBLES = new Set(["slow", "down", "limited", "refused", "not_configured", "offline"]);
+const TROUBLES = new Set([
+    "slow",
+    "down",
+    "busy",
+    "limited",
+    "refused",
+    "not_configured",
+    "copy",
+    "off",
+    "offline",
+]);
 
 const HOLD_STATUSES = new Set([
     "held",
@@ -211,6 +221,7 @@ export class LoyaltyEngineService {
      * @param {string} [voucher.code] as scanned or typed: codes may hold any character
      * @param {string} [voucher.benefit] the engine's id of a voucher in the wallet
      * @param {string} [voucher.memberRef] the engine's id of the member; "" = nobody's
+     * @param {"scan" | "typed" | "picked"} [voucher.presented] how the member came onto the order
      * @returns {Promise<{
      *  status: "held" | "held_elsewhere" | "unknown" | "unreadable" | "limit" | "needs_card"
      *      | "refused" | string,
@@ -220,11 +231,11 @@ export class LoyaltyEngineService {
      * }>} `redemption` with "held", `reason` with "refused" and "limit" where there is one, `where`
      *  (a till) with "held_elsewhere"
      */
-    async holdVoucher(orderUuid, { code, benefit, memberRef = "" }) {
+    async holdVoucher(orderUuid, { code, benefit, memberRef = "", presented = "picked" }) {
         const voucher = benefit ? { benefit } : { code };
         const answer = await this._ask(
             "hold_voucher",
-            { order_uuid: orderUuid, member_ref: memberRef, ...voucher },
+            { order_uuid: orderUuid, member_ref: memberRef, presented, ...voucher },
             this.timeLimit + GRACE
         );
         return this._held(answer);
@@ -236,6 +247,7 @@ export class LoyaltyEngineService {
      * @param {string} orderUuid
      * @param {Object} points
      * @param {string} points.memberRef
+     * @param {"scan" | "typed" | "picked"} [points.presented] how the member came onto the order
      * @param {number} [points.points] either this
      * @param {string} [points.amount] or this: currency units, as a decimal number
      * @param {string} points.due currency units: what is left to pay
@@ -247,11 +259,14 @@ export class LoyaltyEngineService {
      *  reason?: string,
      * }>} `available` points with "too_many"
      */
-    async holdPoints(orderUuid, { memberRef, points, amount, due, pin }) {
+    async holdPoints(
+        orderUuid,
+        { memberRef, presented = "picked", points, amount, due, pin = "" }
+    ) {
         const wanted = points === undefined ? { amount } : { points };
         const answer = await this._ask(
             "hold_points",
-            { order_uuid: orderUuid, member_ref: memberRef, due, ...wanted, ...(pin && { pin }) },
+            { order_uuid: orderUuid, member_ref: memberRef, presented, due, pin, ...wanted },
             this.timeLimit + GRACE
         );
         return this._held(answer);
@@ -268,7 +283,7 @@ export class LoyaltyEngineService {
      *      balance: number, available: number, rate: string, step: number, min: number, max: number,
      *      booking: "discount" | "payment",
      *  },
-     * }>} points, and `rate` in currency units a point
+     * }>} points (`min` and `max` 0 = no limit), and `rate` in currency units a point
      */
     async pointsTerms(orderUuid, memberRef) {
         const { status, ...terms } = await this._ask(
@@ -285,16 +300,18 @@ export class LoyaltyEngineService {
      *
      * @param {string} orderUuid
      * @param {string[]} uuids of the redemptions
-     * @returns {Promise<{status: string, redemptions?: Redemption[]}>} "done" with all redemptions
-     *  of the order, or a trouble
+     * @returns {Promise<{status: string, redemptions?: Redemption[], where?: string}>} "done" with
+     *  all redemptions of the order; "at_payment" with the till where somebody pays; or a trouble
      */
     async release(orderUuid, uuids) {
         const answer = await this._ask(
             "release",
-            { order_uuid: orderUuid, uuids },
+            { order_uuid: orderUuid, till_key: this.tillKey(), uuids },
             this.timeLimit + GRACE
         );
-        return this._list(answer, "done");
+        return answer.status === "at_payment"
+            ? { status: "at_payment", where: answer.where || "" }
+            : this._list(answer, "done");
     }
 
     /**
@@ -304,13 +321,14 @@ export class LoyaltyEngineService {
      * @param {{uuid: string, amount: string}[]} claims what each takes off the order, in currency
      *  units
      * @returns {Promise<{status: string, redemptions?: Redemption[]}>} "done" with all redemptions
-     *  of the order; "slow", "offline" and "failed" say nothing about what was spent
+     *  of the order; "slow", "offline", "busy" and "failed" say nothing about what was spent; after
+     *  any other trouble nothing was
      */
     async spend(orderUuid, claims) {
         const answer = await this._ask(
             "spend",
             { order_uuid: orderUuid, till_key: this.tillKey(), claims },
-            this.spendLimit - LOOK_LIMIT
+            this.spendLimit
         );
         return this._list(answer, "done");
     }

@@ -66,10 +66,14 @@ export class MemberDesk {
      * @param {Object} [options]
      * @param {Object} [options.order]
      * @param {boolean} [options.isSilent] the caller tells the cashier the result
+     * @param {"scan" | "typed" | "picked"} [options.presented] where the code comes from
      * @returns {Promise<{status: string, retryAfter?: number}>} as of the service; "superseded"
      *  when the answer came too late to matter
      */
-    async identify(code, { order = this.pos.getOrder(), isSilent = false } = {}) {
+    async identify(
+        code,
+        { order = this.pos.getOrder(), isSilent = false, presented = "picked" } = {}
+    ) {
         order.assertEditable();
         if (this._mustStay(order, code)) {
             return { status: "superseded" };
@@ -83,7 +87,9 @@ export class MemberDesk {
             return answer;
         }
         if (answer.status === "found") {
-            this._welcome(order, isSame ? before.code : code, answer);
+            // Asking again takes nothing from a card that was shown.
+            const isShown = isSame && presented === "picked";
+            this._welcome(order, isSame ? before.code : code, answer, !isShown && presented);
         } else if (NO_MEMBER.has(answer.status)) {
             order.setLoyaltyEngineMember(isSame ? {} : before || {});
         } else if (isSame && before.ref) {
@@ -138,7 +144,7 @@ export class MemberDesk {
             return;
         }
         if (answer.status === "found") {
-            this._welcome(order, code, answer);
+            this._welcome(order, code, answer, "scan");
         } else if (answer.status === "unknown") {
             await this._offerAsVoucher(order, code, notFound);
         } else if (NO_MEMBER.has(answer.status)) {
@@ -269,7 +275,8 @@ export class MemberDesk {
      */
     openPopup(order) {
         this.pos.dialog.add(MemberPopup, {
-            identify: (code) => this.identify(code, { order, isSilent: true }),
+            identify: (code, presented) =>
+                this.identify(code, { order, isSilent: true, presented }),
             tell: (answer, code) => this.tell(answer, code, order),
         });
     }
@@ -324,8 +331,11 @@ export class MemberDesk {
         return order.loyaltyEngineMember && { ...order.loyaltyEngineMember };
     }
 
-    _welcome(order, code, { member, partnerId }) {
+    _welcome(order, code, { member, partnerId }, presented) {
         const wallet = { ...member, isLinked: Boolean(partnerId), seenAt: Date.now() };
+        if (presented) {
+            order.uiState.loyaltyEngine.presented = { code, how: presented };
+        }
         order.setLoyaltyEngineMember({ code, ref: member.ref, wallet });
         this.pos.loyaltyEngineRedemptionDesk.onMemberChanged(order, member.ref);
         if (this.pos.ui.isSmall && this._isCurrent(order)) {

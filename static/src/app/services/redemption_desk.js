@@ -8,17 +8,20 @@ import { DiscountsPopup } from "@pos_loyalty_engine/app/components/popups/discou
 import { PointsPopup } from "@pos_loyalty_engine/app/components/popups/points_popup/points_popup";
 import { RedeemingOverlay } from "@pos_loyalty_engine/app/components/redeeming_overlay/redeeming_overlay";
 import { VoucherPopup } from "@pos_loyalty_engine/app/components/popups/voucher_popup/voucher_popup";
+import { LOOK_LIMIT } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import {
     holdInWords,
+    isGone,
     isOnOrder,
     isOpen,
     isSpent,
+    isUnclear,
     nameInWords,
     stateInWords,
 } from "@pos_loyalty_engine/app/utils/redemption_words";
 
 // Answers after which something may be held or spent all the same
-const UNSURE = new Set(["slow", "offline", "failed"]);
+const UNSURE = new Set(["slow", "offline", "busy", "failed"]);
 
 // Milliseconds. Holds end after 15 minutes, the lease of a till at payment after 3.
 const RENEW_EVERY = 2 * 60 * 1000;
@@ -110,9 +113,8 @@ export class RedemptionDesk {
      * @returns {Promise<{status: string}>} "held", or why not: see `holdInWords`
      */
     addVoucher(order, voucher, { isSilent = false } = {}) {
-        const memberRef = order.loyaltyEngineMember?.ref || "";
         return this._add(order, isSilent, () =>
-            this.service.holdVoucher(order.uuid, { ...voucher, memberRef })
+            this.service.holdVoucher(order.uuid, { ...voucher, ...this._memberOf(order) })
         );
     }
 
@@ -125,11 +127,20 @@ export class RedemptionDesk {
      * @param {boolean} [options.isSilent]
      */
     addPoints(order, wanted, { isSilent = false } = {}) {
-        const memberRef = order.loyaltyEngineMember?.ref || "";
         const due = this._asText(order, Math.max(0, order.totalDue));
         return this._add(order, isSilent, () =>
-            this.service.holdPoints(order.uuid, { ...wanted, memberRef, due })
+            this.service.holdPoints(order.uuid, { ...wanted, ...this._memberOf(order), due })
         );
+    }
+
+    _memberOf(order) {
+        const member = order.loyaltyEngineMember;
+        const { presented } = order.uiState.loyaltyEngine;
+        return {
+            memberRef: member?.ref || "",
+            // On another till than the one where the card was shown, nobody has seen a card.
+            presented: presented?.code === member?.code ? presented?.how : undefined,
+        };
     }
 
     async _add(order, isSilent, hold) {
@@ -205,7 +216,7 @@ export class RedemptionDesk {
                 this._set(order, answer.redemptions);
                 return true;
             }
-            if (redemptions.some(isSpent)) {
+            if (answer.status === "at_payment" || redemptions.some(isSpent)) {
                 this.notify(
                     _t("%s Nothing was changed: try again.", holdInWords(answer)),
                     "danger"
@@ -325,8 +336,8 @@ export class RedemptionDesk {
             return;
         }
         const look = (times) => {
-            const isUnclear = this._isOpen(order) && this._all(order).some(isUnclearState);
-            if (!isUnclear || times === LOOKS.length) {
+            const isWanted = this._isOpen(order) && this._all(order).some(isUnclear);
+            if (!isWanted || times === LOOKS.length) {
                 this.watched.delete(order.uuid);
                 return;
             }
@@ -550,41 +561,56 @@ export class RedemptionDesk {
     }
 
     async _askToSpend(order, unspent) {
+        if (this.service.isOffline()) {
+            return this._without(order, unspent, "refused", _t("the till is offline"));
+        }
         const claims = unspent.map((redemption) => ({
             uuid: redemption.uuid,
             amount: this._asText(order, order.loyaltyEngineValueOf(redemption)),
         }));
-        if (this.service.isOffline()) {
-            return this._without(order, unspent, "refused", _t("the till is offline"));
-        }
-        const stopLooking = this._watchProgress(order, claims);
+        let look;
+        // Part of the seconds that the step may take, and no more than that.
+        const timer = browser.setTimeout(
+            () => (look = this.service.redemptions(order.uuid)),
+            (this.service.spendLimit - LOOK_LIMIT) * 1000
+        );
+        const stopWatching = this._watchProgress(order, claims);
         const answer = await this.service.spend(order.uuid, claims);
-        stopLooking();
+        browser.clearTimeout(timer);
+        stopWatching();
         if (answer.status === "done") {
-            return this._merge(order, answer.redemptions, unspent);
+            return this._withoutUnasked(answer.redemptions, unspent);
         }
         // Nobody knows what was spent, or nothing was: the ledger does. Asked once.
-        const state = await this.service.redemptions(order.uuid);
-        return state.status === "found"
-            ? this._merge(order, state.redemptions, unspent)
-            : this._without(order, unspent, "unknown");
+        const state = await (look || this.service.redemptions(order.uuid));
+        const isSent = UNSURE.has(answer.status);
+        if (state.status === "found") {
+            return isSent
+                ? without(state.redemptions, unspent, "unknown", "", isOpen)
+                : this._withoutUnasked(state.redemptions, unspent, holdInWords(answer));
+        }
+        return this._without(order, unspent, isSent ? "unknown" : "refused", holdInWords(answer));
     }
 
-    /** What is still being spent when the time is over is left out of this sale. */
-    _merge(order, redemptions, unspent) {
+    /**
+     * Where the engine could not be asked, the sale goes on without all that it was to be asked
+     * for. What merely was not its turn yet stays on the order: another press tries it.
+     */
+    _withoutUnasked(redemptions, unspent, words) {
         const wanted = new Set(unspent.map(({ uuid }) => uuid));
-        return redemptions.map((item) =>
-            wanted.has(item.uuid) && item.state === "spending"
-                ? { ...item, state: "unknown" }
-                : item
-        );
+        const first = redemptions.find((item) => wanted.has(item.uuid) && !isSpent(item));
+        const isHeld = ({ state }) => state === "held" || state === "expired";
+        const reason = words || _t("the Loyalty Engine could not be asked");
+        const list =
+            first && isHeld(first)
+                ? without(redemptions, unspent, "refused", reason, isHeld)
+                : redemptions;
+        // What is still being spent when the time is over is left out of this sale.
+        return without(list, unspent, "unknown", "", ({ state }) => state === "spending");
     }
 
-    _without(order, unspent, state, reason = "") {
-        const wanted = new Set(unspent.map(({ uuid }) => uuid));
-        return this._all(order).map((item) =>
-            wanted.has(item.uuid) ? { ...item, state, reason } : item
-        );
+    _without(order, unspent, state, reason) {
+        return without(this._all(order), unspent, state, reason);
     }
 
     /** Money has moved for a total with a discount that was never spent: it leaves the order. */
@@ -795,9 +821,7 @@ export class RedemptionDesk {
         this.pos.dialog.add(AlertDialog, {
             title: _t("This order can't be deleted now"),
             body: isAtPayment
-                ? answer.where
-                    ? _t("It is being paid at %s.", answer.where)
-                    : _t("It is being paid at another till.")
+                ? holdInWords(answer)
                 : _t(
                       "Vouchers or points were redeemed for it, and the server can't be told that they are to be given back. %s",
                       holdInWords(answer)
@@ -855,7 +879,9 @@ export class RedemptionDesk {
 
     /** What this basket gave no right to becomes free again. Nobody waits for it. */
     letGo(order) {
-        const idle = this._all(order).filter(({ state }) => state === "held");
+        const idle = this._all(order).filter(
+            ({ state, isSetAside }) => state === "held" || isSetAside
+        );
         if (idle.length) {
             this.service.release(
                 order.uuid,
@@ -990,8 +1016,22 @@ export class RedemptionDesk {
     }
 }
 
-function isUnclearState({ state }) {
-    return state === "spending" || state === "unknown";
+/**
+ * Redemptions as a till goes on without them: what the server says of them may be another thing.
+ *
+ * @param {Object[]} redemptions
+ * @param {Object[]} some of them
+ * @param {string} state
+ * @param {string} reason
+ * @param {(redemption: Object) => boolean} [isMeant]
+ */
+function without(redemptions, some, state, reason, isMeant = () => true) {
+    const uuids = new Set(some.map(({ uuid }) => uuid));
+    return redemptions.map((item) =>
+        uuids.has(item.uuid) && isMeant(item)
+            ? { ...item, state, reason, isSetAside: state === "refused" }
+            : item
+    );
 }
 
 /** Whether a code is a GTIN (EAN, UPC): 8, 12, 13 or 14 digits, the last of them the check digit. */

@@ -9,12 +9,15 @@ const SPENT = new Set(["spent", "settled"]);
 const OPEN = new Set(["held", "spending"]);
 // What the cashier has nothing to do with any more
 const GONE = new Set(["released", "returning", "returned", "stranded", "made_good"]);
+// Nobody knows yet
+const UNCLEAR = new Set(["spending", "unknown"]);
 
 /** @param {{state: string}} redemption */
 export const isOnOrder = ({ state }) => ON_ORDER.has(state);
 export const isSpent = ({ state }) => SPENT.has(state);
 export const isOpen = ({ state }) => OPEN.has(state);
-export const isGone = ({ state }) => GONE.has(state);
+export const isGone = ({ state, is_dropped }) => is_dropped || GONE.has(state);
+export const isUnclear = ({ state }) => UNCLEAR.has(state);
 
 /**
  * How a redemption is shown.
@@ -96,6 +99,16 @@ export function holdInWords({ status, reason, where, available, retryAfter, word
             return _t("Scan the member's own card first: somebody else's points can't be spent.");
         case "needs_pin":
             return _t("The PIN was not right.");
+        case "at_payment":
+            return where
+                ? _t("This order is being paid at %s.", where)
+                : _t("This order is being paid at another till.");
+        case "busy":
+            return _t("Somebody else was quicker. Try again.");
+        case "off":
+            return _t("This is switched off here.");
+        case "copy":
+            return _t("This is a copy of the shop's database: nothing is redeemed here.");
         case "unsaved":
             return _t("The order could not be saved, so nothing can be redeemed with it.");
         case "limited":

@@ -20,7 +20,10 @@ patch(PaymentScreen.prototype, {
     },
 
     _barcodeLoyaltyEngineMemberAction(code) {
-        this.pos.loyaltyEngineDesk.identify(code.code, { order: this.currentOrder });
+        this.pos.loyaltyEngineDesk.identify(code.code, {
+            order: this.currentOrder,
+            presented: "scan",
+        });
     },
 
     _barcodeLoyaltyEngineVoucherAction(code) {

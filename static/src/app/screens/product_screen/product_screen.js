@@ -20,7 +20,7 @@ patch(ProductScreen.prototype, {
     },
 
     _barcodeLoyaltyEngineMemberAction(code) {
-        this.pos.loyaltyEngineDesk.identify(code.code);
+        this.pos.loyaltyEngineDesk.identify(code.code, { presented: "scan" });
     },
 
     async _barcodeProductAction(code) {
