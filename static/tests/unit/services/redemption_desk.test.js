@@ -3,7 +3,7 @@ import { advanceTime, Deferred, tick } from "@odoo/hoot-mock";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { isGtin } from "@pos_loyalty_engine/app/services/redemption_desk";
 import { found, watchNotifications } from "../utils";
-import { points, setupSpending, spend, times, voucher, watchDialogs } from "../redemption_utils";
+import { setupSpending, spend, times, voucher, watchDialogs } from "../redemption_utils";
 
 definePosModels();
 
@@ -100,7 +100,7 @@ describe("add and take off", () => {
         const { store, desk, order, ledger } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
         const payment = payIn(store, order, "cash");
-        expect(payment.amount).toBe(TOTAL - 5);
+        expect(payment.amount).toBeCloseTo(TOTAL - 5);
         await desk.remove(order, order.loyaltyEngineShown[0]);
         expect(order.priceIncl).toBe(TOTAL);
         expect(payment.amount).toBe(TOTAL);
@@ -144,7 +144,7 @@ describe("add and take off", () => {
 
     test("points tell the member, how the card came, and what is due", async () => {
         const { desk, order, ledger, store } = await setupSpending({
-            members: { 1000001: found(1) },
+            members: { 1000001: found(1), "ref-1": found(1) },
         });
         await store.loyaltyEngineDesk.identify("1000001", { order, presented: "scan" });
         await desk.addPoints(order, { points: 200 });
@@ -414,7 +414,7 @@ describe("spend", () => {
         spend(ledger, "v1", "5.00");
         await advanceTime(2100);
         expect(states(order)).toEqual(["v1 spent"]);
-        expect(payment.amount).toBe(TOTAL - 5);
+        expect(payment.amount).toBeCloseTo(TOTAL - 5);
         expect(texts).toEqual(["Redeemed after all, and on the order again: Voucher v1"]);
     });
 
@@ -530,11 +530,11 @@ describe("the basket is closed", () => {
         const added = desk.addVoucher(order, { code: "v1" });
         const scanned = addProduct(store, order, { qty: 1 });
         await tick();
-        expect(order.totalQuantity).toBe(5);
+        expect(order.lines[0].qty).toBe(3);
         held.resolve({ status: "held", redemption: voucher() });
         await added;
         await scanned;
-        expect(order.totalQuantity).toBe(6 + 1);
+        expect(order.lines[0].qty).toBe(4);
         expect(order.loyaltyEngineShown).toHaveLength(1);
     });
 
@@ -641,15 +641,18 @@ describe("known to this till", () => {
         const { store, desk, order, ledger } = await setupSpending();
         store.router.state.current = "PaymentScreen";
         await desk.addVoucher(order, { code: "v1" });
-        await advanceTime(4 * 60 * 1000 + 1000);
+        await advanceTime(2 * 60 * 1000);
+        await advanceTime(2 * 60 * 1000);
         expect(times(ledger, "renew")).toBe(2);
         expect(ledger.params).toMatchObject({ at_payment: true });
         store.addNewOrder();
         await advanceTime(2 * 60 * 1000);
         expect(times(ledger, "renew")).toBe(2);
         store.setOrder(order);
-        await advanceTime(24 * 3600 * 1000);
-        expect(times(ledger, "renew")).toBeLessThan(31);
+        for (let i = 0; i < 40; i++) {
+            await advanceTime(2 * 60 * 1000);
+        }
+        expect(times(ledger, "renew")).toBeWithin(25, 31);
     });
 
     test("an order without redemptions is not renewed", async () => {
