@@ -60,12 +60,12 @@ def run(arguments):
         busy = [members[n] for n, kind in enumerate(plan.members) if kind == BUSY_ELSEWHERE]
         begin = time.monotonic()
         with Weather(stage, plan.seed, busy):
-            sold = sell(stage, plan, members, vouchers)
+            sold, answers = sell(stage, plan, members, vouchers)
         selling = time.monotonic() - begin
         begin = time.monotonic()
         stage.settle()
         found = Books(stage, sold, pure).compare()
-        tell(plan, sold, found, selling, time.monotonic() - begin)
+        tell(plan, sold, answers, found, selling, time.monotonic() - begin)
     return found.is_clean
 
 
@@ -74,15 +74,18 @@ def sell(stage, plan, members, vouchers):
     waiting = queue.SimpleQueue()
     for sale in plan.sales:
         waiting.put(sale)
-    sold, errors = [], []
+    sold, errors, answers = [], [], collections.Counter()
 
     def work(number):
         try:
-            till = Till(stage, number, members, vouchers)
-            while not errors:
-                sale = waiting.get_nowait()
-                time.sleep(sale.pause)
-                sold.append(till.sell(sale))
+            till = Till(stage, number)
+            try:
+                while not errors:
+                    sale = waiting.get_nowait()
+                    time.sleep(sale.pause)
+                    sold.append(till.sell(sale, members, vouchers))
+            finally:
+                answers.update(till.answers)
         except queue.Empty:
             return
         except Exception as error:  # told by the main thread
@@ -98,10 +101,10 @@ def sell(stage, plan, members, vouchers):
         till.join()
     if errors:
         raise BenchError(f"A till failed: {errors[0]!r}") from errors[0]
-    return sold
+    return sold, answers
 
 
-def tell(plan, sold, found, selling, settling):
+def tell(plan, sold, answers, found, selling, settling):
     table = Table(f"{len(plan.sales)} sales, seed {plan.seed}")
     table.row("selling", selling, "s")
     table.row("until everything was at rest", settling, "s")
@@ -112,6 +115,8 @@ def tell(plan, sold, found, selling, settling):
         collections.Counter(sale.mishap.where for sale in plan.sales if sale.mishap).items()
     ):
         table.row(f"mishaps: {where}", count)
+    for (route, status), count in sorted(answers.items()):
+        table.row(f"{route}: {status}", count)
     table.row("longest wait for the step that spends", max(one.waited for one in sold), "s")
     for kind, count in sorted(collections.Counter(kind for kind, _ in found.flagged).items()):
         table.row(f"told to a person: {kind}", count)

@@ -229,16 +229,16 @@ class Books:
             state, total = self._orders.get(one.order_uuid, ("not there", 0))
             if one.state == "paid":
                 if state not in PAID_STATES:
-                    self.found.note("sale lost", f"sale {one.number} is paid, its order is {state}")
+                    self.found.note("sale lost", f"{one.name} is paid, its order is {state}")
                 elif Decimal(str(total)).quantize(Decimal("0.01")) != one.total:
-                    self.found.note("sale lost", f"sale {one.number}: {one.total} became {total}")
+                    self.found.note("sale lost", f"{one.name}: {one.total} became {total}")
                 carried = {
                     uuid for uuid, orders in self._carried_by.items() if one.order_uuid in orders
                 }
                 if carried != set(one.carried):
-                    self.found.note("sale lost", f"sale {one.number} lost or won a discount")
+                    self.found.note("sale lost", f"{one.name} lost or won a discount")
             for note in one.notes:
-                self.found.note("lost", f"sale {one.number}: {note}")
+                self.found.note("lost", f"{one.name}: {note}")
 
     def _compare_balances(self):
         """A balance may never be below zero, not even between two reactions."""
@@ -265,4 +265,4 @@ class Books:
                 self.found.note("too long", f"{uuid} was {state} for {seconds:.0f} s")
         for one in self._sold:
             if one.waited > MOST_WAIT + 0.5:
-                self.found.note("too long", f"sale {one.number} waited {one.waited:.1f} s")
+                self.found.note("too long", f"{one.name} waited {one.waited:.1f} s")
