@@ -7,6 +7,8 @@ from . import (
     loyalty_engine_sender,
     pos_config,
     pos_order,
+    pos_order_discount,
+    pos_order_line,
     res_config_settings,
     res_partner,
 )

@@ -66,6 +66,10 @@ class PosConfig(models.Model):
             values[0]["_loyalty_engine"] = config.sudo().loyalty_engine_id._till_data()
         return values
 
+    def _get_special_products(self):
+        # Loaded by every till, and on no shelf.
+        return super()._get_special_products() | self.env["loyalty.engine"].sudo()._products()
+
     def _get_forbidden_change_fields(self):
         # A member on an open order belongs to the tenant that knew the code.
         return [*super()._get_forbidden_change_fields(), "loyalty_engine_id"]

@@ -167,8 +167,11 @@ patch(PosOrder.prototype, {
     get loyaltyEngineRedemptions() {
         const { redemptions, outcome } = this.uiState.loyaltyEngine;
         return (redemptions || []).map((redemption) => {
-            const { worth = 0, reason = "", missingSkus = [] } =
-                outcome?.redemptions[redemption.uuid] || {};
+            const {
+                worth = 0,
+                reason = "",
+                missingSkus = [],
+            } = outcome?.redemptions[redemption.uuid] || {};
             return { ...redemption, worth, reason: redemption.reason || reason, missingSkus };
         });
     },

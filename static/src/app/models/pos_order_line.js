@@ -15,6 +15,7 @@ patch(PosOrderline.prototype, {
             !this.isLoyaltyEngineDiscount &&
             this.qty > 0 &&
             this.price_unit > 0 &&
+            !this.isTipLine() &&
             !this.config._pos_special_products_ids?.includes(this.product_id.id)
         );
     },
@@ -72,7 +73,8 @@ patch(PosOrderline.prototype, {
     // Of pos_discount: it works on the goods, and ours take what it leaves.
     isGlobalDiscountApplicable() {
         return (
-            !this.isLoyaltyEngineDiscount && (super.isGlobalDiscountApplicable?.(...arguments) ?? true)
+            !this.isLoyaltyEngineDiscount &&
+            (super.isGlobalDiscountApplicable?.(...arguments) ?? true)
         );
     },
 });
