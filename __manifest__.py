@@ -3,7 +3,7 @@
     "version": "19.0.1.0.0",
     "category": "Sales/Point of Sale",
     "summary": "Members of White Label Loyalty's Loyalty Engine at the till: "
-    "identify, show the wallet, report every sale",
+    "identify, show the wallet, spend vouchers and points, report every sale",
     "author": "POS Loyalty Engine contributors",
     "license": "LGPL-3",
     "depends": ["point_of_sale", "mail"],
@@ -15,6 +15,7 @@
         "data/product_data.xml",
         "data/ir_cron_data.xml",
         "views/loyalty_engine_report_views.xml",
+        "views/loyalty_engine_redemption_views.xml",
         "views/loyalty_engine_views.xml",
         "views/pos_config_views.xml",
         "views/pos_order_views.xml",

@@ -1,1 +1,1 @@
-from . import pos_loyalty_engine
+from . import pos_loyalty_engine, redemption

@@ -1,26 +1,16 @@
-import logging
 import time
-from datetime import datetime, timezone
-
-from werkzeug.exceptions import Forbidden
 
 from odoo import http
-from odoo.http import request
 
-from ..engine import (
-    EngineAuthFailed,
-    EngineError,
-    EngineRejected,
-)
-
-_logger = logging.getLogger(__name__)
+from ..engine import EngineRejected
+from .till import TillController, now, record_id
 
 LONGEST_CODE = 512
 # The receipt waits half a second for everything, the way there and back included.
 RECEIPT_DEADLINE = 0.4
 
 
-class PosLoyaltyEngine(http.Controller):
+class PosLoyaltyEngine(TillController):
     """What the till asks for. Each route checks who asks, reads what it needs, lets go of its
     transaction while the engine is asked, and says in one word what came of it."""
 
@@ -54,7 +44,7 @@ class PosLoyaltyEngine(http.Controller):
         answer = self._ask(engine, lambda client: self._find_member(client, readings))
         lookups._record(missed=answer["status"] == "unknown")
         if answer["status"] != "found":
-            return answer
+            return {"status": answer["status"]}
         user, wallet = answer.pop("value")
         if user.is_restricted:
             return {"status": "restricted"}
@@ -68,7 +58,7 @@ class PosLoyaltyEngine(http.Controller):
             "tier": wallet.tier_name,
             "points": None if wallet.balance is None else float(wallet.balance),
             "points_value": points_value,
-            "read_at": _now(),
+            "read_at": now(),
         }
         return answer
 
@@ -82,7 +72,7 @@ class PosLoyaltyEngine(http.Controller):
         engine = config.loyalty_engine_id.sudo()
         if not engine:
             return {"status": "not_configured"}
-        partner = config.env["res.partner"].browse(_id(partner_id)).exists()
+        partner = config.env["res.partner"].browse(record_id(partner_id)).exists()
         if not partner or not isinstance(member_ref, str):
             return {"status": "unknown"}
         partner.check_access("read")
@@ -98,7 +88,7 @@ class PosLoyaltyEngine(http.Controller):
         answer = self._ask(engine, lambda client: client.get_user(member_ref))
         lookups._record(missed=answer["status"] == "unknown")
         if answer["status"] != "found":
-            return answer
+            return {"status": answer["status"]}
         user = answer["value"]
         partner.sudo().write(
             {
@@ -154,34 +144,8 @@ class PosLoyaltyEngine(http.Controller):
             answer["points_earned"] = float(points)
             report.write({"points_earned": points, "points_known": True})
         if balance is not None:
-            answer.update(points=float(balance), read_at=_now())
+            answer.update(points=float(balance), read_at=now())
         return answer
-
-    # === Who asks ===
-
-    def _check_till(self, config_id, session_id, open_session=True):
-        """The configuration of a till that the user may work at, in that till's company.
-
-        A route of one's own carries no company: it is taken from the configuration, and only if it
-        is one of the user's.
-
-        :raises Forbidden: for anybody else, and for a session that is not open there
-        """
-        user = request.env.user
-        if not user.has_group("point_of_sale.group_pos_user"):
-            raise Forbidden()
-        config = _find("pos.config", config_id, ["company_id", "loyalty_engine_id"])
-        session = _find("pos.session", session_id, ["config_id", "state"])
-        if (
-            not config
-            or config.company_id.id not in user._get_company_ids()
-            or session.config_id != config
-            or (open_session and session.state not in ("opening_control", "opened"))
-        ):
-            raise Forbidden()
-        return config.with_user(user).with_company(config.company_id)
-
-    # === Asking the engine ===
 
     def _find_member(self, client, readings):
         """Member and wallet for the first reading of a code that the engine knows."""
@@ -191,51 +155,3 @@ class PosLoyaltyEngine(http.Controller):
             except (EngineRejected, ValueError):
                 continue
         return client.get_member(readings[-1])
-
-    def _ask(self, engine, call):
-        """Make ``call`` with the connection's client, without a transaction open meanwhile.
-
-        :return: dict with ``status``: "found" with ``value``, or why there is none
-        """
-        health = engine._health()
-        if not health._admits_cashier():
-            return {"status": "down"}
-        was_failing = bool(health.failures)
-        engine_id, deadline = engine.id, engine.till_deadline
-        notes = request.env["loyalty.engine.health"].sudo()
-        started = time.monotonic()
-        try:
-            client = engine._client()
-            # The engine may take seconds; the database has better things to do.
-            request.env.cr.rollback()
-            value = call(client)
-        except EngineRejected as error:
-            if was_failing:
-                notes._note_success(engine_id)
-            return {"status": "unknown" if error.status in (400, 404, 422) else "refused"}
-        except ValueError:
-            return {"status": "unknown"}
-        except EngineAuthFailed as error:
-            _logger.warning("loyalty engine %s: %s", engine_id, error)
-            return {"status": "refused"}
-        except EngineError as error:
-            _logger.info("loyalty engine %s: %s", engine_id, error)
-            notes._note_failure(engine_id, str(error))
-            waited = time.monotonic() - started
-            return {"status": "slow" if waited > 0.9 * deadline else "down"}
-        if was_failing:
-            notes._note_success(engine_id)
-        return {"status": "found", "value": value}
-
-
-def _id(value):
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def _find(model, record_id, names):
-    """A record with these fields, in one query and without the many others: a cashier waits."""
-    return request.env[model].sudo().search_fetch([("id", "=", _id(record_id))], names)
-
-
-def _now():
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

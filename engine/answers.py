@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -22,6 +22,8 @@ _T = TypeVar("_T")
 
 #: Longest name, id or identifier that is kept, in characters (auth identifiers: 512, C-SPEC).
 _LONGEST_TEXT = 512
+#: Longest code of a voucher, in characters (C-SPEC `CodeDefinition.value`).
+_LONGEST_CODE = 5000
 #: No balance, price or number of points is as long as this many digits before the point.
 _MOST_DIGITS = 15
 
@@ -55,13 +57,84 @@ class Wallet:
     """What a member has: `GET /users/{id}/wallet`. Its JSON is unpublished: all names are (I).
 
     `balance` is in points, may be negative (S), and None means unknown, never 0. `tier_name` is ""
-    where none is told. `error` is set by `LoyaltyEngineClient.get_member` alone: the member is
-    known, the wallet could not be read.
+    where none is told. `benefits` are those that could be read, in the engine's order;
+    `benefits_complete` tells that there are no others. `error` is set by
+    `LoyaltyEngineClient.get_member` alone: the member is known, the wallet could not be read.
     """
 
     balance: Decimal | None = None
     tier_name: str = ""
+    benefits: tuple[Benefit, ...] = ()
+    benefits_complete: bool = False
     error: EngineError | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Reward:
+    """What a voucher is worth, and when (C-SPEC `RewardDefinition`, C-REACT, D-CONFIG).
+
+    `min_amount` and `max_amount` limit the sale's total: as told, their unit is not published. None
+    is no limit, and so is () of `venues`, which are ids and external identifiers. `discounts` is
+    the engine's own list, for `discounts.read_discounts`; None where it isn't told here. Texts are
+    "" where they aren't.
+    """
+
+    id: str = ""
+    name: str = ""
+    summary: str = ""
+    #: Three letters.
+    currency: str = ""
+    min_amount: Decimal | None = None
+    max_amount: Decimal | None = None
+    venues: tuple[str, ...] = ()
+    discounts: list[Any] | None = field(default=None, repr=False)
+    #: OTP, POOL, STATIC or HUMAN (C-SPEC).
+    code_type: str = ""
+
+
+@dataclass(frozen=True)
+class Dated:
+    """Carries the engine's own clock: the answer's `Date` header, whole seconds, None without."""
+
+    engine_time: datetime | None = field(default=None, kw_only=True, compare=False)
+
+
+@dataclass(frozen=True)
+class Benefit(Dated):
+    """A voucher that a member owns: `GET /benefits/{id}` (D-BEN).
+
+    It has no state but its times (D-BEN), which are the engine's. `code` is exactly as told, "" for
+    none and for one that the reward hides (D-CODELESS). `owner_id` and `name`, that of its reward,
+    are "" where they aren't told.
+    """
+
+    id: str
+    type: str = ""
+    name: str = ""
+    code: str = field(default="", repr=False)
+    created_at: datetime | None = None
+    redeemed_at: datetime | None = None
+    #: When its code was checked or burned for the first time.
+    validated_at: datetime | None = None
+    burned_at: datetime | None = None
+    expires_at: datetime | None = None
+    owner_id: str = ""
+    reward: Reward | None = None
+
+
+@dataclass(frozen=True)
+class VoucherCheck(Dated):
+    """A code was checked or burned: `POST /commands/validate_voucher`, unpublished, all names (I).
+
+    That it was is the answer's success; each of these is None where the answer doesn't tell it.
+    `discounts` are the engine's own list (D-VOU), for `discounts.read_discounts`.
+    """
+
+    benefit: Benefit | None = None
+    reward: Reward | None = None
+    discounts: list[Any] | None = field(default=None, repr=False)
+    validated_at: datetime | None = None
+    burned_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +227,7 @@ def read_wallet(data: Any) -> Wallet:
     """Read a wallet (I): balance from `points`, `pointsBalance` or `balance`.
 
     Two of them that disagree are no balance; a bool, a text or a fraction of a type is none either.
+    Benefits are in `vouchers` or `benefits`; one that can't be read is left out, and told of.
     """
     wallet = _object(data, "wallet")
     balances = {
@@ -164,10 +238,124 @@ def read_wallet(data: Any) -> Wallet:
     tier = wallet.get("tier")
     if tier is None:
         tier = wallet.get("currentTier")
+    lists = [wallet[name] for name in ("vouchers", "benefits") if wallet.get(name) is not None]
+    told = lists[0] if len(lists) == 1 and isinstance(lists[0], list) else None
+    benefits = [benefit for entry in told or () if (benefit := _try_benefit(entry)) is not None]
     return Wallet(
         balance=balances.pop() if len(balances) == 1 else None,
         tier_name=_text(tier) if isinstance(tier, str) else _tier_name(tier),
+        benefits=tuple(benefits),
+        benefits_complete=told is not None and len(told) == len(benefits),
     )
+
+
+def read_benefit(data: Any) -> Benefit:
+    """Read a benefit (D-BEN).
+
+    Raises EngineAnswerUnreadable without an id, and where a time, or a limit of its reward, is
+    there but can't be read: a voucher must not look unburned, or free of a limit, for a spelling.
+    """
+    benefit = _object(data, "benefit")
+    code = benefit.get("code")
+    parts = code if isinstance(code, dict) else {}
+    value = parts.get("value") if parts else code
+    reward = benefit.get("reward")
+    told = read_reward(reward) if reward is not None else None
+    owner = benefit.get("owner")
+    hidden = told is not None and reward.get("hideCode") is True
+    return Benefit(
+        id=_id(benefit, "benefit"),
+        type=_text(benefit.get("type")),
+        name=_text(benefit.get("name")) or (told.name if told else ""),
+        code=value if isinstance(value, str) and len(value) <= _LONGEST_CODE and not hidden else "",
+        created_at=_moment(benefit, "createdAt"),
+        redeemed_at=_moment(benefit, "redeemedAt"),
+        validated_at=_moment(parts, "validatedAt") or _moment(benefit, "validatedAt"),
+        burned_at=_moment(benefit, "burnedAt"),
+        expires_at=_moment(benefit, "expiresAt"),
+        owner_id=_subject(owner),
+        reward=told,
+    )
+
+
+def read_reward(data: Any) -> Reward:
+    """Read a reward; EngineAnswerUnreadable for a limit that is there but can't be read."""
+    reward = _object(data, "reward")
+    currency = reward.get("currency")
+    currency = "" if currency is None else currency
+    if not isinstance(currency, str):
+        raise EngineAnswerUnreadable("the reward's currency is not a text")
+    discounts = reward.get("discounts")
+    return Reward(
+        id=_identifier(reward.get("id")),
+        name=_text(reward.get("name")),
+        summary=_text(reward.get("summary")),
+        currency=currency.upper(),
+        min_amount=_limit(reward, "minTransactionAmount"),
+        max_amount=_limit(reward, "maxTransactionAmount"),
+        venues=read_venues(reward.get("venues")),
+        discounts=discounts if isinstance(discounts, list) else None,
+        code_type=_text(reward.get("codeType")),
+    )
+
+
+def read_venues(data: Any) -> tuple[str, ...]:
+    """Return what a list of venues names them by, () where it is empty or not told.
+
+    An `id` (C-SPEC) and, where it is told, the `externalIdentifier`, such as a store's number
+    (D-VENUE); a bare id is (I). EngineAnswerUnreadable for one without any: it is a limit.
+    """
+    names: dict[str, None] = {}
+    for venue in _list(data, "venues") if data is not None else ():
+        told = venue if isinstance(venue, dict) else {"id": venue}
+        own = [_identifier(told.get(name)) for name in ("id", "externalIdentifier")]
+        if not any(own):
+            raise EngineAnswerUnreadable("a venue has no id")
+        names.update(dict.fromkeys(filter(None, own)))
+    return tuple(names)
+
+
+def read_voucher_check(data: Any) -> VoucherCheck:
+    """Read the answer to a code that was checked or burned (I).
+
+    It is the benefit, or has it under `benefit`; the reward is under `reward` in either. The
+    discounts are the first list under `discounts` in it, in the reward, or in the benefit's reward;
+    limits that stand beside such a list count too. EngineAnswerUnreadable for a success that tells
+    of a code which isn't valid: after a burn that may be its result.
+    """
+    if data is None:
+        return VoucherCheck()
+    check = _object(data, "voucher")
+    if any(check.get(name, True) is not True for name in ("valid", "isValid")):
+        raise EngineAnswerUnreadable("the code was accepted, but is not called valid")
+    is_benefit = "owner" in check or "burnedAt" in check or isinstance(check.get("code"), dict)
+    inner = check.get("benefit", check if is_benefit else None)
+    benefit = read_benefit(inner) if inner is not None else None
+    owned = benefit.reward if benefit else None
+    if check.get("reward") is not None:
+        reward = read_reward(check["reward"])
+    elif owned is None and isinstance(check.get("discounts"), list):
+        reward = replace(read_reward(check), id="")
+    else:
+        reward = owned
+    lists = (check.get("discounts"), reward and reward.discounts, owned and owned.discounts)
+    return VoucherCheck(
+        benefit=benefit,
+        reward=reward,
+        discounts=next((found for found in lists if isinstance(found, list)), None),
+        validated_at=_moment(check, "validatedAt") or (benefit and benefit.validated_at),
+        burned_at=_moment(check, "burnedAt") or (benefit and benefit.burned_at),
+    )
+
+
+def read_redeemed(data: Any) -> Benefit | None:
+    """Read the answer to a benefit's redemption, unpublished (I): the benefit, where it is told."""
+    return _try_benefit(data)
+
+
+def stamped(read: _T, engine_time: datetime | None) -> _T:
+    """Return what was read with the engine's clock in it, where it has room for that."""
+    return replace(read, engine_time=engine_time) if isinstance(read, Dated) else read
 
 
 def read_event(data: Any) -> Event:
@@ -327,6 +515,31 @@ def _list(data: Any, what: str) -> list[Any]:
     if not isinstance(data, list):
         raise EngineAnswerUnreadable(f"the {what} are not a list")
     return data
+
+
+def _try_benefit(data: Any) -> Benefit | None:
+    try:
+        return read_benefit(data)
+    except EngineAnswerUnreadable:
+        return None
+
+
+def _moment(record: Mapping[str, Any], name: str) -> datetime | None:
+    """Read a time whose absence means something: None is "not yet", never "not understood"."""
+    value = record.get(name)
+    moment = read_time(value)
+    if moment is None and value is not None:
+        raise EngineAnswerUnreadable(f"{name} is not a time")
+    return moment
+
+
+def _limit(record: Mapping[str, Any], name: str) -> Decimal | None:
+    """Read an amount whose absence means that there is no limit."""
+    value = record.get(name)
+    number = read_number(value)
+    if value is not None and (number is None or number < 0):
+        raise EngineAnswerUnreadable(f"{name} is not an amount")
+    return number
 
 
 def _id(record: Mapping[str, Any], what: str) -> str:

@@ -14,8 +14,19 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from . import answers
-from .answers import Event, EventType, OrderReceipt, Reactions, Tier, User, Wallet
+from . import answers, bodies
+from .answers import (
+    Benefit,
+    Event,
+    EventType,
+    OrderReceipt,
+    Reactions,
+    Tier,
+    User,
+    VoucherCheck,
+    Wallet,
+)
+from .bodies import Position
 from .credentials import AdminToken
 from .errors import (
     EngineAuthFailed,
@@ -88,7 +99,7 @@ class LoyaltyEngineClient:
         return self._get_user(identifier, self._waited_for(deadline))
 
     def get_wallet(self, user_id: str, *, deadline: float | None = None) -> Wallet:
-        """Return what the member with this engine id has, points and tier (C-SPEC, S).
+        """Return what the member with this engine id has: points, tier, vouchers (C-SPEC, S).
 
         A balance that the answer doesn't tell beyond doubt is None. Default deadline:
         `settings.deadline`.
@@ -166,13 +177,19 @@ class LoyaltyEngineClient:
         )
 
     def report_event(
-        self, body: bytes, *, reference: str = "", deadline: float | None = None
+        self,
+        body: bytes,
+        *,
+        reference: str = "",
+        event_secret: str | None = None,
+        deadline: float | None = None,
     ) -> Event:
         """Report an event: `POST /events`, sent once, never repeated (S, D-TUT1).
 
-        `body` is what `bodies.build_sale_event` returns; `reference` is our word for it in logs.
-        Goes with the event secret where there is one, else with the admin token. Points come some
-        seconds later (D-REACT). Default deadline: `settings.background_deadline`.
+        `body` is what `bodies.build_sale_event` or `build_points_event` returns; `reference` is our
+        word for it in logs. Goes with `event_secret`, the settings' own where it is None, and with
+        the admin token where that is "": each private event type has a secret of its own. Points
+        come some seconds later (D-REACT). Default deadline: `settings.background_deadline`.
         """
         return self._write(
             self.settings.rewards_url,
@@ -181,7 +198,7 @@ class LoyaltyEngineClient:
             read=answers.read_event,
             ends=self._in_background(deadline),
             reference=reference,
-            event_secret=self.settings.event_secret,
+            event_secret=self.settings.event_secret if event_secret is None else event_secret,
         )
 
     def list_events(
@@ -295,6 +312,100 @@ class LoyaltyEngineClient:
             ends=self._waited_for(deadline),
         )
 
+    # Vouchers
+
+    def get_benefit(self, benefit_id: str, *, deadline: float | None = None) -> Benefit:
+        """Return a benefit (D-BEN `GET /benefits/{id}`), with the engine's clock.
+
+        Default deadline: `settings.deadline`.
+        """
+        return self._read(
+            "/benefits/{id}",
+            benefit_id,
+            read=answers.read_benefit,
+            ends=self._waited_for(deadline),
+            query=self._locale(),
+        )
+
+    def list_benefits(self, *, deadline: float | None = None) -> list[Benefit]:
+        """Return benefits (C-SPEC `GET /benefits`), whose and how many is not published.
+
+        A member's own are in the wallet. Default deadline: `settings.deadline`.
+        """
+        return self._read(
+            "/benefits",
+            read=lambda data: answers.read_list(data, answers.read_benefit, "benefits"),
+            ends=self._waited_for(deadline),
+            query=self._locale(),
+        )
+
+    def redeem_benefit(
+        self,
+        benefit_id: str,
+        position: Position | None = None,
+        *,
+        reference: str = "",
+        deadline: float | None = None,
+    ) -> Benefit | None:
+        """Make a benefit's code ready to be checked and burned (D-BEN): sent once.
+
+        That it was redeemed is the answer's success; the benefit is None where the (unpublished)
+        answer doesn't tell it. What a second time is answered with is not published either.
+        BodyError for what can't be asked. Default deadline: `settings.deadline`.
+        """
+        return self._write(
+            self.settings.rewards_url,
+            "/commands/redeem_benefit",
+            bodies.build_redeem_benefit(benefit_id, position),
+            read=answers.read_redeemed,
+            ends=self._waited_for(deadline),
+            reference=reference,
+        )
+
+    def validate_voucher(
+        self,
+        code: str,
+        allow_future_validation: bool,
+        user_identifier: str = "",
+        venue_identifier: str = "",
+        position: Position | None = None,
+        reference: str = "",
+        *,
+        deadline: float | None = None,
+    ) -> VoucherCheck:
+        """Check a code, or burn it where `allow_future_validation` is False (S): sent once.
+
+        A burn is final (S). Its code must be that of a redeemed benefit (S, D-VOU); it is passed as
+        it is, and comes back in no log, error or repr. `user_identifier` and `venue_identifier` say
+        who uses it and where (C-SPEC); which identifiers count is not published. A check that
+        succeeds may still tell of a `burned_at`: read it. BodyError, without the code, for what
+        can't be asked. Default deadline: `settings.deadline`.
+        """
+        return self._write(
+            self.settings.rewards_url,
+            "/commands/validate_voucher",
+            bodies.build_validate_voucher(
+                code, allow_future_validation, user_identifier, venue_identifier, position
+            ),
+            read=answers.read_voucher_check,
+            ends=self._waited_for(deadline),
+            reference=reference,
+            # An error may tell the code without the blanks around it.
+            secrets=(code, code.strip(), user_identifier),
+        )
+
+    def list_discounts(self, reward_id: str, *, deadline: float | None = None) -> list[Any]:
+        """Return a reward's discounts as they come (C-SPEC), for `discounts.read_discounts`.
+
+        Default deadline: `settings.deadline`.
+        """
+        return self._read(
+            "/rewards/{id}/discounts",
+            reward_id,
+            read=lambda data: answers.read_list(data, lambda entry: entry, "discounts"),
+            ends=self._waited_for(deadline),
+        )
+
     # Receipts
 
     def report_order(
@@ -384,15 +495,22 @@ class LoyaltyEngineClient:
         ends: Deadline,
         reference: str = "",
         event_secret: str = "",
+        secrets: tuple[str, ...] = (),
     ) -> _T:
-        request = Request(endpoint=f"POST {path}", url=base + path, body=body, reference=reference)
+        request = Request(
+            endpoint=f"POST {path}",
+            url=base + path,
+            body=body,
+            reference=reference,
+            secrets=secrets,
+        )
         return self._call(request, read, ends, event_secret)
 
     def _call(
         self, request: Request, read: Callable[[Any], _T], ends: Deadline, event_secret: str = ""
     ) -> _T:
         def judge(answer: Answer, request: Request) -> _T:
-            return read(judge_envelope(answer, request))
+            return answers.stamped(read(judge_envelope(answer, request)), answer.date)
 
         def call(bearer: str) -> _T:
             return self._transport.call(self._authorized(request, bearer), ends, judge)

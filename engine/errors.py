@@ -7,6 +7,7 @@ hopeless). No text here ever holds a header, a secret, a code or a profile.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
@@ -133,15 +134,16 @@ def describe_failure(status: int, code: str = "", message: str = "") -> str:
 def clean_text(text: object, secrets: Iterable[str] = (), limit: int = MESSAGE_LIMIT) -> str:
     """Return text of the engine's that may be stored and shown: one line, bounded, without secrets.
 
-    `secrets` are the values that must not come back (keys, tokens, the identifier asked for).
-    Addresses of mail are masked too: an auth identifier often is one.
+    `secrets` are the values that must not come back (keys, tokens, the identifier asked for), in
+    capital letters or small ones. Addresses of mail are masked too: an auth identifier often is
+    one.
     """
     if not isinstance(text, str):
         return ""
     # Before anything is cut: half a secret is still one.
     for secret in secrets:
         if secret:
-            text = text.replace(secret, "***")
+            text = re.sub(re.escape(secret), "***", text, flags=re.IGNORECASE)
     start = text[: 4 * limit]
     start = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in start)
     words = ["***" if "@" in word else word for word in start.split()]

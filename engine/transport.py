@@ -96,6 +96,8 @@ class Answer:
     status: int
     content: bytes | None = field(repr=False)
     retry_after: float | None = None
+    #: The server's clock by its Date header, in whole seconds.
+    date: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -435,6 +437,7 @@ class _Line:
                 status=response.status_code,
                 content=_read_body(response),
                 retry_after=_read_retry_after(response.headers.get("Retry-After", "")),
+                date=_read_date(response.headers.get("Date", "")),
             )
 
 
@@ -463,14 +466,20 @@ def _read_retry_after(value: str) -> float | None:
     if value.isascii() and value.isdecimal() and len(value) < 10:
         seconds = float(value)
     else:
-        try:
-            moment = email.utils.parsedate_to_datetime(value)
-        except (TypeError, ValueError, IndexError):
+        moment = _read_date(value)
+        if moment is None:
             return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
         seconds = (moment - datetime.now(timezone.utc)).total_seconds()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def _read_date(value: str) -> datetime | None:
+    """Return a date of HTTP's (RFC 9110), always in UTC; None for anything else."""
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+    except (TypeError, ValueError, IndexError):
+        return None
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
 
 
 def _connect(host: str, port: int) -> socket.socket:

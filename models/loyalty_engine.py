@@ -37,7 +37,7 @@ from ..engine import (
 
 _logger = logging.getLogger(__name__)
 
-SECRETS = ("api_key", "client_id", "client_secret", "event_secret")
+SECRETS = ("api_key", "client_id", "client_secret", "event_secret", "manager_pin")
 ADDRESSES = ("rewards_url", "receipts_url", "token_url")
 CHECK_MARKS = {True: ("text-success", "✓"), False: ("text-danger", "✗"), None: ("text-muted", "·")}
 
@@ -196,32 +196,6 @@ class LoyaltyEngine(models.Model):
         string="SKU",
         required=True,
         default="default_code",
-    )
-    sku_reading = fields.Selection(
-        [
-            ("applies_to", "The discount is on these products"),
-            ("add", "The products are added to the sale, with the discount"),
-        ],
-        string="A Discount's SKU Says",
-        required=True,
-        default="applies_to",
-        help="A SKU may also be a product category: its name, or its full name such as "
-        "Drinks / Coffee. Categories below it count.",
-    )
-    sku_units = fields.Selection(
-        [("one", "One unit, the dearest"), ("all", "All units")],
-        string="A Discount on SKUs Is On",
-        required=True,
-        default="one",
-    )
-    discount_product_id = fields.Many2one(
-        "product.product",
-        required=True,
-        ondelete="restrict",
-        domain="[('type', '=', 'service'), ('company_id', 'in', (False, company_id))]",
-        default=lambda self: self._default_discount_product(),
-        help="The product of discount lines. Its income account is where discounts are booked; its "
-        "taxes don't matter: a discount has the taxes of what it is on.",
     )
 
     member_code_prefix = fields.Char(
@@ -420,30 +394,10 @@ class LoyaltyEngine(models.Model):
             [("engine_id", "in", self.ids), ("state", "in", ("dead", "not_built"))]
         ).action_retry()
 
-    # === Discounts ===
-
-    @api.model
-    def _default_discount_product(self):
-        product = self.env.ref("pos_loyalty_engine.product_discount", raise_if_not_found=False)
-        return product or self.env["product.product"]
-
-    @api.model
-    def _complete_discount_products(self):
-        """Give connections from before there was a discount product the default one."""
-        self.search(
-            [("discount_product_id", "=", False)]
-        ).discount_product_id = self._default_discount_product()
-
-    @api.model
-    def _products(self):
-        """The products that exist for connections only."""
-        groups = self._read_group([("discount_product_id", "!=", False)], ["discount_product_id"])
-        return self._default_discount_product().union(*(product for (product,) in groups))
-
     # === What the till may know ===
 
-    def _till_data(self):
-        """What a till may know of this connection; False where there is none."""
+    def _till_data(self, config):
+        """What the till of ``config`` may know of this connection; False where there is none."""
         if not self:
             return False
         self.ensure_one()
@@ -453,10 +407,6 @@ class LoyaltyEngine(models.Model):
             "points_value": self._known_points_value(),
             "estimated_points_per_unit": self.estimated_points_per_unit,
             "time_limit": self.till_deadline,
-            "discount_product_id": self.discount_product_id.id,
-            "sku_source": self.sku_source,
-            "sku_reading": self.sku_reading,
-            "units": self.sku_units,
         }
 
     def _known_points_value(self):

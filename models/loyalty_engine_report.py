@@ -33,8 +33,16 @@ class LoyaltyEngineReport(models.Model):
         "loyalty.engine", required=True, readonly=True, index=True, ondelete="restrict"
     )
     company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
-    kind = fields.Selection([("sale", "Sale")], required=True, readonly=True)
-    order_uuid = fields.Char(string="Order UUID", required=True, readonly=True, index=True)
+    kind = fields.Selection(
+        [("sale", "Sale"), ("points_refund", "Points Given Back")], required=True, readonly=True
+    )
+    order_uuid = fields.Char(
+        string="UUID",
+        required=True,
+        readonly=True,
+        index=True,
+        help="Of the order; of points that are given back, of the redemption that took them.",
+    )
     pos_order_id = fields.Many2one(
         "pos.order", string="Order", readonly=True, index=True, ondelete="set null"
     )
@@ -125,19 +133,26 @@ class LoyaltyEngineReport(models.Model):
     @api.model
     def _insert(self, order, **values):
         """Insert the row of ``order``, or leave the one that is there, in one statement."""
-        now = self.env.cr.now()
         ref, code = order.loyalty_engine_member_ref, order.loyalty_engine_member_code
+        return self._insert_row(
+            engine_id=order.config_id.loyalty_engine_id.id,
+            company_id=order.company_id.id,
+            kind="sale",
+            order_uuid=order.uuid,
+            pos_order_id=order.id,
+            config_id=order.config_id.id,
+            reference=order.pos_reference or order.name,
+            occurred_at=order.date_order,
+            member_ref=ref or None,
+            member_code=None if ref else code or None,
+            **values,
+        )
+
+    @api.model
+    def _insert_row(self, **values):
+        """:return: whether it was not there yet"""
+        now = self.env.cr.now()
         values = {
-            "engine_id": order.config_id.loyalty_engine_id.id,
-            "company_id": order.company_id.id,
-            "kind": "sale",
-            "order_uuid": order.uuid,
-            "pos_order_id": order.id,
-            "config_id": order.config_id.id,
-            "reference": order.pos_reference or order.name,
-            "occurred_at": order.date_order,
-            "member_ref": ref or None,
-            "member_code": None if ref else code or None,
             "sends": 0,
             "due_at": now,
             "create_uid": self.env.uid,

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta, timezone
+from functools import partial
 
 import psycopg2
 
@@ -18,8 +19,10 @@ from ..engine import (
     EngineRejected,
     EngineThrottled,
     EngineUnreachable,
+    PointsFacts,
     SaleFacts,
     fact_path,
+    points_path,
 )
 from ..engine.pace import Pace
 
@@ -125,10 +128,7 @@ class LoyaltyEngineSender(models.AbstractModel):
     def _sending_engines(self):
         """Connections that may send now: set up on this database, not resting after a failure."""
         engines = self.env["loyalty.engine"].search(
-            [
-                ("reporting", "!=", "off"),
-                ("database_uuid", "=", self.env["loyalty.engine"]._current_database_uuid()),
-            ]
+            [("database_uuid", "=", self.env["loyalty.engine"]._current_database_uuid())]
         )
         resting = self.env["loyalty.engine.health"].search(
             [("engine_id", "in", engines.ids), ("resume_at", ">", self.env.cr.now())]
@@ -140,6 +140,10 @@ class LoyaltyEngineSender(models.AbstractModel):
         return [
             ("engine_id", "in", self._sending_engines().ids),
             ("state", "in", ("waiting", "unknown")),
+            # What is given back is an event of its own, also where sales are not reported.
+            "|",
+            ("kind", "!=", "sale"),
+            ("engine_id.reporting", "!=", "off"),
         ]
 
     @api.model
@@ -213,7 +217,7 @@ class LoyaltyEngineSender(models.AbstractModel):
     def _claim(self, engine):
         """Take the next batch: bytes are stored, and the claim is to be committed, before sending.
 
-        :return: list of (report id, times sent, body)
+        :return: list of (report id, kind, times sent, body)
         """
         self.env.cr.execute(
             """
@@ -223,32 +227,33 @@ class LoyaltyEngineSender(models.AbstractModel):
                 SELECT id
                   FROM loyalty_engine_report
                  WHERE engine_id = %(engine)s AND state = 'waiting' AND due_at <= %(now)s
+                   AND (kind != 'sale' OR (%(reporting)s != 'off'
                    AND (body IS NOT NULL OR (member_code IS NULL AND (
-                        submitter IS NOT NULL OR member_ref IS NULL OR NOT %(by_order)s)))
+                        submitter IS NOT NULL OR member_ref IS NULL
+                        OR %(reporting)s != 'order')))))
                  ORDER BY due_at, id
                  LIMIT %(limit)s
                    FOR UPDATE SKIP LOCKED)
-            RETURNING id, sends, body, facts, member_ref, submitter
+            RETURNING id, kind, sends, body, facts, member_ref, submitter
             """,
             {
                 "engine": engine.id,
                 "now": self.env.cr.now(),
-                "by_order": engine.reporting == "order",
+                "reporting": engine.reporting,
                 "limit": BATCH,
             },
         )
         claimed, built, impossible = [], [], []
         rows = sorted(self.env.cr.fetchall(), key=lambda row: row[0])
-        for report_id, sends, body, facts, member_ref, submitter in rows:
+        for report_id, kind, sends, body, facts, member_ref, submitter in rows:
             if body is None:
                 try:
-                    sale = SaleFacts.from_json(facts)
-                    body = engine._sale_body(sale, member_ref, submitter or None).decode()
+                    body = self._body(engine, kind, facts, member_ref, submitter).decode()
                 except ValueError as error:
                     impossible.append((report_id, str(error)[:500]))
                     continue
                 built.append((report_id, body))
-            claimed.append((report_id, sends, body))
+            claimed.append((report_id, kind, sends, body))
         if built:
             self._update("body = new.body", "(id, body)", built)
         if impossible:
@@ -261,22 +266,34 @@ class LoyaltyEngineSender(models.AbstractModel):
         return claimed
 
     @api.model
+    def _body(self, engine, kind, facts, member_ref, submitter):
+        if kind == "points_refund":
+            return engine._points_body(PointsFacts.from_json(facts), member_ref, is_refund=True)
+        return engine._sale_body(SaleFacts.from_json(facts), member_ref, submitter or None)
+
+    @api.model
     def _post(self, engine, client, pace, threads, claimed):
         """Send a claimed batch; the threads never touch Odoo.
 
         :return: list of _Outcome, one for each row
         """
-        send = client.report_order if engine.reporting == "order" else client.report_event
+        sends_by_kind = {
+            "sale": client.report_order if engine.reporting == "order" else client.report_event,
+            # The event secret is that of the event type of sales.
+            "points_refund": partial(client.report_event, event_secret=""),
+        }
         deadline = engine.background_deadline
         stop = threading.Event()
         doubts, forbidden = [], []
 
-        def send_one(report_id, sends, body):
+        def send_one(report_id, kind, sends, body):
             pace.wait()
             if stop.is_set():
                 return _Outcome(report_id, sends, left=False)
             try:
-                answer = send(body.encode(), reference=f"report {report_id}", deadline=deadline)
+                answer = sends_by_kind[kind](
+                    body.encode(), reference=f"report {report_id}", deadline=deadline
+                )
             except (EngineUnreachable, EngineThrottled, EngineAuthFailed) as error:
                 forbidden.append(report_id)
                 # One sale may be forbidden for a reason of its own (403): the next ones tell.
@@ -382,7 +399,7 @@ class LoyaltyEngineSender(models.AbstractModel):
             SELECT id, member_ref, member_code
               FROM loyalty_engine_report
              WHERE engine_id = %s AND state = 'waiting' AND body IS NULL AND due_at <= %s
-               AND (member_code IS NOT NULL
+               AND kind = 'sale' AND (member_code IS NOT NULL
                     OR (%s AND member_ref IS NOT NULL AND submitter IS NULL))
              ORDER BY due_at, id
              LIMIT %s
@@ -440,9 +457,33 @@ class LoyaltyEngineSender(models.AbstractModel):
 
         :return: number of rows that are a step further
         """
+        return sum(
+            self._look_up_kind(engine, kind, *where)
+            for kind, where in {
+                "sale": (
+                    engine.sale_event_type if engine.reporting == "event" else "",
+                    fact_path(engine._template("event_template")),
+                ),
+                "points_refund": (
+                    engine.refund_event_type,
+                    points_path(engine._template("refund_template")),
+                ),
+            }.items()
+        )
+
+    @api.model
+    def _look_up_kind(self, engine, kind, event_type, path):
+        """:param event_type: "" where the engine can't be asked for this kind
+        :param path: where our id stands in the payload
+        """
         now = self.env.cr.now()
         reports = self.env["loyalty.engine.report"].search(
-            [("engine_id", "=", engine.id), ("state", "=", "unknown"), ("due_at", "<=", now)],
+            [
+                ("engine_id", "=", engine.id),
+                ("kind", "=", kind),
+                ("state", "=", "unknown"),
+                ("due_at", "<=", now),
+            ],
             order="due_at",
             limit=LOOK_UP_BATCH,
         )
@@ -457,13 +498,10 @@ class LoyaltyEngineSender(models.AbstractModel):
         client, pace = self._client_and_pace(engine)
         if client is None:
             return 0
-        path = fact_path(engine._template("event_template"))
-        event_type = engine.sale_event_type
-        can_ask = engine.reporting == "event" and bool(path)
         late_after, deadline = engine.late_after, engine.background_deadline
         self.env["ir.cron"]._commit_progress()
-        found = {}
-        if can_ask:
+        found, is_told = {}, False
+        if event_type and path:
             pace.wait()
             try:
                 found = client.find_events(
@@ -473,6 +511,7 @@ class LoyaltyEngineSender(models.AbstractModel):
                     since.replace(tzinfo=timezone.utc) - timedelta(seconds=CLOCK_MARGIN),
                     deadline=deadline,
                 )
+                is_told = True
                 self.env["loyalty.engine.health"]._note_success(engine.id)
             except EngineLookupIncomplete as error:
                 found = error.found
@@ -483,15 +522,16 @@ class LoyaltyEngineSender(models.AbstractModel):
                 self._judge_error(engine, error)
                 self.env["ir.cron"]._commit_progress()
                 return 0
-        self._write_look_up(engine, rows, found, late_after)
+        # A sale that counts twice is seen, one that never counts is not; of points it is the other
+        # way about: they go again only where the engine says that they never came.
+        self._write_look_up(engine, rows, found, late_after, may_resend=is_told or kind == "sale")
         self.env["ir.cron"]._commit_progress()
         return len(rows)
 
     @api.model
-    def _write_look_up(self, engine, rows, found, late_after):
+    def _write_look_up(self, engine, rows, found, late_after, may_resend):
         """What was not found is looked for again, until it can no longer arrive late. Then it goes
-        again, also where the engine could not be asked: a sale that counts twice is seen, one that
-        never counts is not."""
+        again if it may, and otherwise to a person."""
         now = self.env.cr.now()
         sent, later, again, dead = [], [], [], []
         for order_uuid, (report_id, sent_at, sends, refused) in rows.items():
@@ -504,7 +544,7 @@ class LoyaltyEngineSender(models.AbstractModel):
             elif age < late_after:
                 steps = [step for step in LOOK_UP_AFTER if age < step < late_after]
                 later.append((report_id, sent_at + timedelta(seconds=min([*steps, late_after]))))
-            elif sends < MOST_SENDINGS:
+            elif sends < MOST_SENDINGS and may_resend:
                 again.append((report_id, now))
             else:
                 dead.append((report_id,))

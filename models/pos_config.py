@@ -22,6 +22,20 @@ class PosConfig(models.Model):
         string="Store at the Loyalty Engine",
         help="The store's number or code as the Loyalty Engine knows it. Sent with each sale.",
     )
+    loyalty_engine_venue = fields.Char(
+        string="Venue at the Loyalty Engine",
+        help="The venue's id or number. Sent with vouchers, and compared with those that a "
+        "discount is limited to.",
+    )
+    loyalty_engine_latitude = fields.Float(
+        string="Latitude", digits=(9, 6), help="Sent with vouchers, if it or the longitude is set."
+    )
+    loyalty_engine_longitude = fields.Float(string="Longitude", digits=(9, 6))
+    loyalty_engine_points_booking = fields.Selection(
+        [("discount", "As a discount")],
+        string="Spend Points",
+        help="How points that a member spends are booked. Empty: points are not spent here.",
+    )
     loyalty_engine_trouble_count = fields.Integer(
         compute="_compute_loyalty_engine_trouble_count",
         groups="point_of_sale.group_pos_manager",
@@ -63,12 +77,17 @@ class PosConfig(models.Model):
     def _load_pos_data_read(self, records, config):
         values = super()._load_pos_data_read(records, config)
         if values:
-            values[0]["_loyalty_engine"] = config.sudo().loyalty_engine_id._till_data()
+            values[0]["_loyalty_engine"] = config.sudo().loyalty_engine_id._till_data(config)
         return values
 
     def _get_special_products(self):
         # Loaded by every till, and on no shelf.
-        return super()._get_special_products() | self.env["loyalty.engine"].sudo()._products()
+        products = self.env["loyalty.engine"].sudo()._discount_products()
+        return super()._get_special_products() | products
+
+    def open_ui(self):
+        self.env["loyalty.engine.recovery"].sudo()._wake()
+        return super().open_ui()
 
     def _get_forbidden_change_fields(self):
         # A member on an open order belongs to the tenant that knew the code.

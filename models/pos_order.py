@@ -55,7 +55,53 @@ class PosOrder(models.Model):
         if self.config_id.loyalty_engine_id:
             # Cashiers have no rights to the outbox, nor to connections.
             self.env["loyalty.engine.report"].sudo()._freeze(self.sudo())
+            if self._loyalty_engine_claims():
+                # Once this order is stored, recovery finds it and settles what it carries.
+                self.env["loyalty.engine.recovery"].sudo()._wake()
         return result
+
+    def _loyalty_engine_claims(self):
+        """Ids of the redemptions that lines and payments of these orders carry."""
+        return {
+            *self.lines.mapped("loyalty_engine_redemption"),
+            *self.payment_ids.mapped("loyalty_engine_redemption"),
+        } - {False}
+
+    def write(self, vals):
+        result = super().write(vals)
+        if vals.get("state") == "cancel":
+            # Stored first: whoever begins to spend now waits, and then sees it cancelled.
+            self.flush_recordset(["state"])
+            self._loyalty_engine_end()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_loyalty_engine(self):
+        """Remember the order by its uuid: what was spent for it is given back, and not waited for.
+
+        :raises UserError: while a till is at the payment of it
+        """
+        self.env.cr.execute("SELECT id FROM pos_order WHERE id IN %s FOR UPDATE", (self._ids,))
+        for order_uuid in self._loyalty_engine_end():
+            self.env.cr.execute(
+                "INSERT INTO loyalty_engine_tombstone (order_uuid, at, user_id)"
+                " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                (order_uuid, self.env.cr.now(), self.env.uid),
+            )
+
+    def _loyalty_engine_end(self):
+        """These orders are cancelled or deleted: let recovery see to what was spent for them.
+
+        :return: uuids of those that have redemptions
+        :raises UserError: while a till is at the payment of one
+        """
+        orders = self.sudo().filtered(lambda order: order.config_id.loyalty_engine_id)
+        if not orders:
+            return []
+        uuids = self.env["loyalty.engine.redemption"].sudo()._check_lease(orders.mapped("uuid"))
+        if uuids:
+            self.env["loyalty.engine.recovery"].sudo()._wake()
+        return uuids
 
     def _loyalty_engine_is_sale(self):
         """Whether this order is reported as a sale. Returns are not: they take points back."""

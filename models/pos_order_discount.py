@@ -428,7 +428,7 @@ class PosOrder(models.Model):
         """
         self.ensure_one()
         basket = self._loyalty_engine_basket()
-        units = self.config_id.sudo().loyalty_engine_id.sku_units
+        units = self.config_id.sudo().loyalty_engine_id.discount_units
         return {
             uuid: to_money(outcome.amount, basket.currency)
             for uuid, outcome in plan_discounts(basket, redemptions, units).items()

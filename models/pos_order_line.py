@@ -6,6 +6,7 @@ class PosOrderLine(models.Model):
 
     # Written by the till: a claim, which the ledger confirms or not. A copy claims nothing.
     loyalty_engine_redemption = fields.Char(
+        string="Redemption",
         copy=False,
         readonly=True,
         index="btree_not_null",
@@ -27,8 +28,8 @@ class PosOrderLine(models.Model):
         return tuple(code for code in codes if code)
 
     def _loyalty_engine_combo(self, sku_source):
-        """The set that this line is a part of: key, quantity and codes; None where it is none."""
+        """The set that this line is a part of: its key, quantity and codes; or None."""
         parent = self.combo_parent_id
-        return (
-            parent and (parent.uuid, parent.qty, parent._loyalty_engine_codes(sku_source)) or None
-        )
+        if not parent:
+            return None
+        return parent.uuid, parent.qty, parent._loyalty_engine_codes(sku_source)

@@ -10,3 +10,15 @@ class ResConfigSettings(models.TransientModel):
     pos_loyalty_engine_store = fields.Char(
         related="pos_config_id.loyalty_engine_store", readonly=False
     )
+    pos_loyalty_engine_venue = fields.Char(
+        related="pos_config_id.loyalty_engine_venue", readonly=False
+    )
+    pos_loyalty_engine_latitude = fields.Float(
+        related="pos_config_id.loyalty_engine_latitude", readonly=False
+    )
+    pos_loyalty_engine_longitude = fields.Float(
+        related="pos_config_id.loyalty_engine_longitude", readonly=False
+    )
+    pos_loyalty_engine_points_booking = fields.Selection(
+        related="pos_config_id.loyalty_engine_points_booking", readonly=False
+    )

@@ -1,4 +1,4 @@
-from odoo.tests import tagged
+from odoo.tests import HttpCase, new_test_user, tagged
 
 from odoo.addons.point_of_sale.tests.common import CommonPosTest
 
@@ -93,3 +93,34 @@ class LoyaltyEngineCase(CommonPosTest):
 
     def events(self, kind="POS_SALE"):
         return [event for event in self.sandbox.events() if event["type"] == kind]
+
+
+@tagged("post_install", "-at_install")
+class TillCase(LoyaltyEngineCase, HttpCase):
+    """The routes as a cashier's browser calls them, in an open session."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.other_company = cls.env["res.company"].create({"name": "Elsewhere"})
+        # Works here too, but somewhere else by default: an own route carries no company.
+        cls.cashier = new_test_user(
+            cls.env,
+            "le_cashier",
+            groups="base.group_user,point_of_sale.group_pos_user",
+            company_id=cls.other_company.id,
+            company_ids=[(6, 0, (cls.company + cls.other_company).ids)],
+        )
+        cls.config.open_ui()
+        cls.pos_session = cls.config.current_session_id
+        cls.pos_session.set_opening_control(0, "")
+
+    def setUp(self):
+        super().setUp()
+        self.authenticate("le_cashier", "le_cashier")
+
+    def ask(self, route, **params):
+        params = {"config_id": self.config.id, "session_id": self.pos_session.id, **params}
+        answer = self.make_jsonrpc_request(f"/pos_loyalty_engine/{route}", params)
+        self.env.invalidate_all()
+        return answer

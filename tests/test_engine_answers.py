@@ -139,10 +139,213 @@ class TestWallet(unittest.TestCase):
             with self.subTest(data=data):
                 self.assertEqual(answers.read_wallet(data).tier_name, name)
 
+    def test_benefits(self) -> None:
+        for name in ("vouchers", "benefits"):  # (I), the words of S and of D-BEN
+            wallet = answers.read_wallet({"points": 5, name: [{"id": "b1"}, {"id": "b2"}]})
+            self.assertEqual([benefit.id for benefit in wallet.benefits], ["b1", "b2"])
+            self.assertIs(wallet.benefits_complete, True)
+        self.assertIs(answers.read_wallet({"vouchers": []}).benefits_complete, True)
+
+    def test_benefits_that_are_not_all(self) -> None:
+        for data, count in (
+            ({}, 0),
+            ({"vouchers": None}, 0),
+            ({"vouchers": {}}, 0),
+            ({"vouchers": [], "benefits": [{"id": "b1"}]}, 0),
+            ({"vouchers": [{"id": "b1"}, {"id": "b2", "burnedAt": "yes"}, None]}, 1),
+        ):
+            with self.subTest(data=data):
+                wallet = answers.read_wallet({"points": 5, **data})
+                self.assertEqual((wallet.balance, len(wallet.benefits)), (5, count))
+                self.assertIs(wallet.benefits_complete, False)
+
     def test_unreadable(self) -> None:
         for data in (None, [], 5, "5"):
             with self.subTest(data=data), self.assertRaises(EngineAnswerUnreadable):
                 answers.read_wallet(data)
+
+
+DAY = "2026-01-0{}T09:00:00.000Z"
+REWARD = {
+    "id": "r1",  # C-SPEC RewardDefinition, C-REACT, and all that follow
+    "name": "Coffee on us",
+    "summary": "One coffee.",
+    "currency": "EUR",
+    "minTransactionAmount": 10,
+    "maxTransactionAmount": Decimal("99.5"),
+    "venues": [{"id": "v1"}],
+    "discounts": [{"type": "ABSOLUTE", "value": 500}],
+    "codeType": "OTP",
+}
+#: D-BEN, the one answer that is published
+BENEFIT = {
+    "id": UUID,
+    "type": "VOUCHER",
+    "createdAt": DAY.format(1),
+    "redeemedAt": DAY.format(2),
+    "expiresAt": DAY.format(9),
+    "burnedAt": DAY.format(4),
+    "reward": REWARD,
+    "owner": {"id": "m1"},
+    "code": {
+        "id": "c1",
+        "createdAt": DAY.format(1),
+        "updatedAt": DAY.format(3),
+        "redeemedAt": DAY.format(2),
+        "validatedAt": DAY.format(3),
+        "value": " abc-123 ",
+    },
+}
+
+
+def day(number: int) -> datetime:
+    return datetime(2026, 1, number, 9, tzinfo=timezone.utc)
+
+
+class TestBenefit(unittest.TestCase):
+    def test_all(self) -> None:
+        benefit = answers.read_benefit(BENEFIT)
+        self.assertEqual((benefit.id, benefit.type, benefit.owner_id), (UUID, "VOUCHER", "m1"))
+        self.assertEqual(benefit.code, " abc-123 ", "as it is")
+        self.assertEqual((benefit.created_at, benefit.redeemed_at), (day(1), day(2)))
+        self.assertEqual((benefit.validated_at, benefit.burned_at), (day(3), day(4)))
+        self.assertEqual(benefit.expires_at, day(9))
+        self.assertEqual(benefit.name, "Coffee on us")
+        self.assertEqual(benefit.reward, answers.read_reward(REWARD))
+        self.assertNotIn("abc-123", repr(benefit))
+
+    def test_other_spellings(self) -> None:
+        for change, field, value in (
+            ({"code": "XYZ"}, "code", "XYZ"),  # (I)
+            ({"code": None}, "code", ""),  # D-CODELESS
+            ({"code": {**BENEFIT["code"], "value": "x" * 5000}}, "code", "x" * 5000),  # C-SPEC
+            ({"code": {"value": 123}}, "code", ""),  # it may have lost its zeros
+            ({"reward": {**REWARD, "hideCode": True}}, "code", ""),  # D-CODELESS
+            ({"reward": {**REWARD, "hideCode": False}}, "code", " abc-123 "),
+            ({"name": "Tea"}, "name", "Tea"),  # (I)
+            ({"owner": "m2"}, "owner_id", "m2"),  # (I)
+            ({"owner": None}, "owner_id", ""),
+            ({"reward": None}, "reward", None),
+            ({"code": "X", "validatedAt": DAY.format(5)}, "validated_at", day(5)),  # (I)
+        ):
+            with self.subTest(change=str(change)[:60]):
+                self.assertEqual(getattr(answers.read_benefit({**BENEFIT, **change}), field), value)
+
+    def test_least(self) -> None:
+        least = answers.read_benefit({"id": 7, "burnedAt": None})
+        self.assertEqual((least.id, least.code, least.owner_id, least.name), ("7", "", "", ""))
+        self.assertEqual((least.burned_at, least.redeemed_at, least.reward), (None,) * 3)
+
+    def test_never_unburned_or_unlimited_by_a_spelling(self) -> None:
+        for name in ("burnedAt", "redeemedAt", "expiresAt", "createdAt"):
+            for value in (True, False, 1767348672, "", "yesterday", {}):
+                with (
+                    self.subTest(name=name, value=value),
+                    self.assertRaisesRegex(EngineAnswerUnreadable, name),
+                ):
+                    answers.read_benefit({**BENEFIT, name: value})
+        for change in (
+            {"id": None},
+            {"reward": "r1"},
+            {"reward": []},
+            {"reward": {**REWARD, "minTransactionAmount": "10"}},
+            {"code": {**BENEFIT["code"], "validatedAt": 5}},
+        ):
+            with self.subTest(change=str(change)[:60]), self.assertRaises(EngineAnswerUnreadable):
+                answers.read_benefit({**BENEFIT, **change})
+
+
+class TestReward(unittest.TestCase):
+    def test_all(self) -> None:
+        reward = answers.read_reward(REWARD)
+        self.assertEqual((reward.id, reward.name), ("r1", "Coffee on us"))
+        self.assertEqual((reward.summary, reward.currency), ("One coffee.", "EUR"))
+        self.assertEqual((reward.min_amount, reward.max_amount), (10, Decimal("99.5")))
+        self.assertEqual((reward.venues, reward.code_type), (("v1",), "OTP"))
+        self.assertEqual(reward.discounts, REWARD["discounts"])
+
+    def test_least(self) -> None:
+        for data in ({}, {"venues": [], "discounts": None, "minTransactionAmount": None}):
+            reward = answers.read_reward(data)
+            self.assertEqual((reward.id, reward.currency, reward.venues), ("", "", ()))
+            self.assertEqual((reward.min_amount, reward.max_amount, reward.discounts), (None,) * 3)
+
+    def test_limits_that_cannot_be_read(self) -> None:
+        for name in ("minTransactionAmount", "maxTransactionAmount"):
+            for value in (*(value for value in NO_NUMBERS if value is not None), -1):
+                with (
+                    self.subTest(name=name, value=value),
+                    self.assertRaisesRegex(EngineAnswerUnreadable, name),
+                ):
+                    answers.read_reward({name: value})
+        for data in (None, [], "r1", {"venues": "v1"}, {"venues": [{}]}, {"currency": 978}):
+            with self.subTest(data=data), self.assertRaises(EngineAnswerUnreadable):
+                answers.read_reward(data)
+
+
+class TestVoucherCheck(unittest.TestCase):
+    """Unpublished (I), but that it tells the discounts (D-VOU)."""
+
+    def test_shapes(self) -> None:
+        told, code = REWARD["discounts"], BENEFIT["code"]
+        other = [{"type": "PERCENTAGE", "value": 5}]
+        for data, discounts, reward_id, benefit_id in (
+            ({"discounts": told}, told, "", None),
+            ({"reward": REWARD}, told, "r1", None),
+            ({"benefit": BENEFIT}, told, "r1", UUID),
+            (BENEFIT, told, "r1", UUID),
+            ({"benefit": BENEFIT, "discounts": other}, other, "r1", UUID),
+            ({"reward": {"id": "r2"}, "benefit": BENEFIT}, told, "r2", UUID),
+            ({**code, "benefit": BENEFIT}, told, "r1", UUID),
+            ({"reward": {"id": "r2", "discounts": {}}}, None, "r2", None),
+            ({"benefit": {"id": UUID}}, None, None, UUID),
+            ({}, None, None, None),
+            (None, None, None, None),
+        ):
+            with self.subTest(data=str(data)[:60]):
+                check = answers.read_voucher_check(data)
+                self.assertEqual(check.discounts, discounts)
+                self.assertEqual(check.reward and check.reward.id, reward_id)
+                self.assertEqual(check.benefit and check.benefit.id, benefit_id)
+
+    def test_times(self) -> None:
+        for data, burned, validated in (
+            (BENEFIT, day(4), day(3)),
+            ({"benefit": BENEFIT}, day(4), day(3)),
+            ({**BENEFIT["code"], "burnedAt": DAY.format(5)}, day(5), day(3)),
+            ({"reward": REWARD}, None, None),
+        ):
+            check = answers.read_voucher_check(data)
+            self.assertEqual((check.burned_at, check.validated_at), (burned, validated))
+
+    def test_limits_beside_the_discounts(self) -> None:
+        check = answers.read_voucher_check({"id": "c1", "discounts": [], "minTransactionAmount": 3})
+        self.assertEqual((check.reward.id, check.reward.min_amount), ("", 3))
+
+    def test_unreadable(self) -> None:
+        for data in (
+            [],
+            "ok",
+            True,
+            {"reward": "r1"},
+            {"benefit": "b1"},
+            {"benefit": {}},
+            {"discounts": [], "venues": [None]},
+            {"discounts": [], "minTransactionAmount": "3"},
+            {"burnedAt": "yes"},
+            {"valid": False},
+            {"isValid": False, **BENEFIT},
+            {"valid": "true"},
+            {"valid": None},
+        ):
+            with self.subTest(data=str(data)[:60]), self.assertRaises(EngineAnswerUnreadable):
+                answers.read_voucher_check(data)
+        self.assertTrue(answers.read_voucher_check({"valid": True}))
+
+    def test_redeemed(self) -> None:
+        self.assertEqual(answers.read_redeemed(BENEFIT), answers.read_benefit(BENEFIT))
+        for data in (None, {}, [], "ok", {"id": UUID, "redeemedAt": True}):
+            self.assertIsNone(answers.read_redeemed(data))
 
 
 class TestEvent(unittest.TestCase):

@@ -13,17 +13,26 @@ from typing import Any
 from ..engine import (
     DEFAULT_EVENT_TEMPLATE,
     DEFAULT_ORDER_TEMPLATE,
+    DEFAULT_REDEEM_TEMPLATE,
+    DEFAULT_REFUND_TEMPLATE,
     BodyError,
+    PointsFacts,
+    Position,
     SaleFacts,
     SaleLine,
     SalePayment,
+    SaleRedemption,
     TemplateError,
     build_order,
+    build_points_event,
     build_sale_event,
     check_event_template,
     check_order_template,
+    check_points_template,
     fact_path,
+    points_path,
 )
+from ..engine.bodies import build_redeem_benefit, build_validate_voucher
 
 UUID = "8d68cb91-202a-4c62-a867-8f9a8a1e2f50"
 #: C-SPEC `EventDefinition.occurredAt`
@@ -41,6 +50,7 @@ FACTS = SaleFacts(
     total_without_tax=Decimal("10.5"),
     tax=Decimal("2"),
     discount=Decimal("0"),
+    earning_total=Decimal("10"),
     occurred_at=datetime(2026, 1, 2, 11, 11, 12, 345678, timezone(timedelta(hours=1))),
     lines=(
         SaleLine(
@@ -55,6 +65,25 @@ FACTS = SaleFacts(
         SaleLine(quantity=Decimal("0.125"), amount=Decimal("5")),
     ),
     payments=(SalePayment(kind="cash", amount=Decimal("12.50")),),
+    redemptions=(
+        SaleRedemption(kind="voucher", redemption_id="r-1", amount=Decimal("5"), benefit_id="b-1"),
+        SaleRedemption(
+            kind="points", redemption_id="r-2", points=Decimal("250.0"), amount=Decimal("2.5")
+        ),
+    ),
+)
+
+POINTS = PointsFacts(
+    redemption_id="7f1f6c1e-0000-4000-8000-000000000001",
+    transaction_id="00012-003-0007",
+    points=Decimal("500"),
+    amount=Decimal("5"),
+    currency="EUR",
+    currency_decimals=2,
+    store_id="372",
+    till_id="pos-config-3",
+    cashier_id="hr.employee,5",
+    occurred_at=FACTS.occurred_at,
 )
 
 
@@ -70,6 +99,13 @@ def event(
     return build_sale_event(facts, template, **{**arguments, **other})
 
 
+def points_event(
+    facts: PointsFacts = POINTS, template: object = DEFAULT_REDEEM_TEMPLATE, **other: Any
+) -> bytes:
+    arguments = {"event_type": "REDEEMED_POINTS", "subject": UUID, "executor": "pos-config-3"}
+    return build_points_event(facts, template, **{**arguments, **other})
+
+
 def payload(template: object, facts: SaleFacts = FACTS, **other: Any) -> Any:
     return json.loads(event(facts, template, **other), parse_float=str)["payload"]
 
@@ -79,10 +115,12 @@ class TestSaleEvent(unittest.TestCase):
         self.assertEqual(
             event(),
             b'{"executor":"pos-config-3","occurredAt":"2026-01-02T10:11:12.345Z",'
-            b'"payload":{"cashierId":"hr.employee,5","currency":"EUR","discount":0.00,'
+            b'"payload":{"cashierId":"hr.employee,5","currency":"EUR","discount":0.00,"earningTotal":10.00,'
             b'"lines":[{"amount":7.50,"amountWithoutTax":6.30,"category":"Tea","discount":0.00,'
             b'"quantity":2,"sku":"TEA-1","unitPrice":3.75},{"amount":5.00,"quantity":0.125}],'
-            b'"payments":[{"amount":12.50,"kind":"cash"}],"receiptNumber":"2026-000123",'
+            b'"payments":[{"amount":12.50,"kind":"cash"}],"receiptNumber":"2026-000123","redemptions":['
+            b'{"amount":5.00,"benefitId":"b-1","kind":"voucher","redemptionId":"r-1"},'
+            b'{"amount":2.50,"kind":"points","points":250,"redemptionId":"r-2"}],'
             b'"storeId":"372","tax":2.00,"tillId":"pos-config-3","total":12.50,'
             b'"totalWithoutTax":10.50,"transactionId":"00012-003-0007"},'
             b'"subject":"8d68cb91-202a-4c62-a867-8f9a8a1e2f50","type":"SOLD"}',
@@ -106,7 +144,14 @@ class TestSaleEvent(unittest.TestCase):
         )
         self.assertEqual(
             payload(DEFAULT_EVENT_TEMPLATE, facts),
-            {"transactionId": "1", "currency": "EUR", "total": "1.00", "lines": [], "payments": []},
+            {
+                "transactionId": "1",
+                "currency": "EUR",
+                "total": "1.00",
+                "lines": [],
+                "payments": [],
+                "redemptions": [],
+            },
         )
 
     def test_minor_units(self) -> None:
@@ -132,9 +177,13 @@ class TestSaleEvent(unittest.TestCase):
                 event(facts, {"total": "$total"}, amount_unit="minor")
 
     def test_quantity_is_no_money(self) -> None:
-        template = {"lines": [{"$each": "lines", "q": "$quantity"}]}
+        template = {
+            "lines": [{"$each": "lines", "q": "$quantity"}],
+            "used": [{"$each": "redemptions", "p": "$points", "a": "$amount"}],
+        }
         self.assertEqual(
-            payload(template, amount_unit="minor"), {"lines": [{"q": 2}, {"q": "0.125"}]}
+            payload(template, amount_unit="minor"),
+            {"lines": [{"q": 2}, {"q": "0.125"}], "used": [{"a": 500}, {"p": 250, "a": 250}]},
         )
 
     def test_decimal_is_exact(self) -> None:
@@ -243,6 +292,139 @@ class TestOrder(unittest.TestCase):
         check_order_template(DEFAULT_ORDER_TEMPLATE)
 
 
+class TestPoints(unittest.TestCase):
+    def test_bytes(self) -> None:
+        # The keys of the published example (D-PTS, S), and our own id.
+        self.assertEqual(
+            points_event(),
+            b'{"executor":"pos-config-3","occurredAt":"2026-01-02T10:11:12.345Z",'
+            b'"payload":{"cashierId":"hr.employee,5","points":500,'
+            b'"redemptionId":"7f1f6c1e-0000-4000-8000-000000000001","storeId":"372",'
+            b'"tillId":"pos-config-3","transactionId":"00012-003-0007"},'
+            b'"subject":"8d68cb91-202a-4c62-a867-8f9a8a1e2f50","type":"REDEEMED_POINTS"}',
+        )
+        self.assertEqual(points_event(template=DEFAULT_REFUND_TEMPLATE), points_event())
+
+    def test_inverse_value(self) -> None:
+        # S: "a compensating event with the inverse value"; which of the two inverts is the tenant's
+        template = {"points": "$minus_points", "value": "$amount", "of": "$currency"}
+        for unit, value in (("decimal", b"5.00"), ("minor", b"500")):
+            body = points_event(template=template, amount_unit=unit)
+            self.assertIn(b'"payload":{"of":"EUR","points":-500,"value":%s}' % value, body)
+        half = points_event(replace(POINTS, points=Decimal("0.50")), template)
+        self.assertIn(b'"points":-0.5,', half)
+
+    def test_always_a_member(self) -> None:
+        with self.assertRaisesRegex(BodyError, "subject"):
+            points_event(subject=None)
+
+    def test_templates(self) -> None:
+        for template, words in (
+            ({}, "must tell"),
+            ({"redemptionId": "$redemption_id"}, "must tell"),
+            ({"points": "$points", "total": "$total"}, "no fact"),
+            ({"points": "$points", "a": [{"$each": "lines"}]}, "nothing to repeat"),
+            (None, "JSON object"),
+        ):
+            for check in (check_points_template, lambda t: points_event(template=t)):
+                with self.subTest(template=template), self.assertRaisesRegex(TemplateError, words):
+                    check(template)
+        for sale_template in (DEFAULT_EVENT_TEMPLATE, DEFAULT_ORDER_TEMPLATE):
+            with self.assertRaises(TemplateError):
+                check_points_template(sale_template)
+        with self.assertRaises(TemplateError):
+            check_event_template(DEFAULT_REDEEM_TEMPLATE)
+
+    def test_path(self) -> None:
+        self.assertEqual(points_path(DEFAULT_REDEEM_TEMPLATE), "redemptionId")
+        self.assertEqual(points_path({"a": {"b": "$redemption_id"}}), "a.b")
+        self.assertEqual(points_path({"points": "$points"}), "")
+
+    def test_json_and_back(self) -> None:
+        stored = json.loads(json.dumps(POINTS.to_json()))
+        self.assertEqual(stored["points"], "500")
+        self.assertEqual(PointsFacts.from_json(stored), POINTS)
+        self.assertEqual(points_event(PointsFacts.from_json({**stored, "x": 1})), points_event())
+        for change in ({"points": 500}, {"occurred_at": None}, {"points": "-1"}):
+            with self.subTest(change=change), self.assertRaises(BodyError):
+                PointsFacts.from_json({**stored, **change})
+        with self.assertRaises(BodyError):
+            PointsFacts.from_json({})
+
+    def test_refused(self) -> None:
+        for name, value in (
+            ("points", Decimal(0)),
+            ("points", Decimal(-5)),
+            ("points", 500),
+            ("points", Decimal("NaN")),
+            ("amount", Decimal("-0.01")),
+            ("redemption_id", ""),
+            ("redemption_id", "Mia Berg"),
+            ("transaction_id", None),
+            ("cashier_id", "mia@example.com"),
+            ("currency", "eur"),
+            ("occurred_at", datetime(2026, 1, 2)),
+        ):
+            with (
+                self.subTest(name=name, value=value),
+                self.assertRaisesRegex(BodyError, name),
+            ):
+                replace(POINTS, **{name: value})
+
+
+class TestCommands(unittest.TestCase):
+    def test_redeem_benefit(self) -> None:
+        # C-SPEC RedeemBenefitCommand
+        self.assertEqual(build_redeem_benefit(UUID), b'{"benefitId":"%s"}' % UUID.encode())
+        body = json.loads(build_redeem_benefit(UUID, Position(-180, 52.5)))
+        self.assertEqual(body["position"], {"longitude": -180, "latitude": 52.5})
+
+    def test_validate_voucher(self) -> None:
+        # C-SPEC ValidateVoucherCommand
+        self.assertEqual(
+            build_validate_voucher("a B", True), b'{"allowFutureValidation":true,"code":"a B"}'
+        )
+        body = json.loads(build_validate_voucher("1", False, "m1", "v1", Position(8, 50)))
+        self.assertEqual(
+            body,
+            {
+                "code": "1",
+                "allowFutureValidation": False,
+                "userIdentifier": "m1",
+                "venueIdentifier": "v1",
+                "position": {"longitude": 8, "latitude": 50},
+            },
+        )
+
+    def test_codes_are_passed_as_they_are(self) -> None:
+        for code in (" abc ", "ÄÖ-ß ☕", "\x1d0109\n", "0007", "a" * 5000, '"\\'):
+            with self.subTest(code[:9]):
+                self.assertEqual(json.loads(build_validate_voucher(code, True))["code"], code)
+
+    def test_refused(self) -> None:
+        for arguments in (
+            ("", True),
+            ("s3cret" * 1000, True),
+            (7, True),
+            (None, True),
+            ("s3cret", None),
+            ("s3cret", 0),
+            ("s3cret", True, None),
+            ("s3cret", True, "a" * 513),
+            ("s3cret", True, "", "a\n"),
+            ("s3cret", True, "", "", (8, 50)),
+        ):
+            with self.subTest(str(arguments)[:30]), self.assertRaises(BodyError) as caught:
+                build_validate_voucher(*arguments)  # type: ignore[arg-type]
+            self.assertNotIn("s3cret", str(caught.exception))
+        for value in ("", None, "a" * 513, 7):
+            with self.assertRaises(BodyError):
+                build_redeem_benefit(value)  # type: ignore[arg-type]
+        for place in ((181, 0), (0, -91), (float("nan"), 0), (True, 0), ("8", 0)):
+            with self.subTest(place=place), self.assertRaises(BodyError):
+                Position(*place)  # type: ignore[arg-type]
+
+
 class TestTemplate(unittest.TestCase):
     def test_facts_and_extras(self) -> None:
         self.assertEqual(
@@ -292,12 +474,14 @@ class TestTemplate(unittest.TestCase):
                     "basket": {"items": [{"$each": "lines", "sku": "$sku", "in": "$currency"}]},
                     "skus": [{"$each": "lines", "sku": "$sku"}],
                     "paid": [{"$each": "payments", "by": {"kind": "$kind"}, "of": "$total"}],
+                    "used": [{"$each": "redemptions", "id": "$redemption_id", "b": "$benefit_id"}],
                 }
             ),
             {
                 "basket": {"items": [{"sku": "TEA-1", "in": "EUR"}, {"in": "EUR"}]},
                 "skus": [{"sku": "TEA-1"}],
                 "paid": [{"by": {"kind": "cash"}, "of": "12.50"}],
+                "used": [{"id": "r-1", "b": "b-1"}, {"id": "r-2"}],
             },
         )
 
@@ -320,7 +504,7 @@ class TestTemplate(unittest.TestCase):
             ({"$each": "lines"}, r"the template: '\$each'"),
             (
                 {"a": [{"$each": "lines", "b": [{"$each": "payments"}]}]},
-                r"a\[0\]\.b\[0\]: .*inside",
+                r"a\[0\]\.b\[0\]: .*nothing to repeat",
             ),
             ({"$total": 1}, r"'\$total' is no key"),
             ({"": 1}, "a key"),
@@ -366,9 +550,15 @@ class TestFacts(unittest.TestCase):
         self.assertEqual(stored["occurred_at"], "2026-01-02T10:11:12.345678+00:00")
         self.assertEqual(stored["lines"][1]["sku"], None)
 
+    def test_facts_that_were_stored_before_there_were_redemptions(self) -> None:
+        stored = FACTS.to_json()
+        del stored["redemptions"], stored["earning_total"]
+        facts = SaleFacts.from_json(stored)
+        self.assertEqual((facts.redemptions, facts.earning_total), ((), None))
+
     def test_fields_are_all_that_there_are(self) -> None:
         self.assertEqual(FACTS.to_json().keys(), {field.name for field in fields(SaleFacts)})
-        for record in (FACTS, FACTS.lines[0], FACTS.payments[0]):
+        for record in (FACTS, FACTS.lines[0], FACTS.payments[0], FACTS.redemptions[0], POINTS):
             with self.assertRaises((AttributeError, TypeError)):
                 object.__setattr__(record, "partner_name", "Mia")
 
@@ -422,6 +612,9 @@ class TestFacts(unittest.TestCase):
         for name, value in (("kind", "Mia's card"), ("kind", None), ("amount", 1.0)):
             with self.subTest(name), self.assertRaisesRegex(BodyError, name):
                 replace(FACTS.payments[0], **{name: value})
+        for name, value in (("kind", None), ("redemption_id", "a b"), ("benefit_id", 5)):
+            with self.subTest(name), self.assertRaisesRegex(BodyError, name):
+                replace(FACTS.redemptions[0], **{name: value})
 
     def test_stored_facts_that_are_none(self) -> None:
         stored = FACTS.to_json()
@@ -435,6 +628,7 @@ class TestFacts(unittest.TestCase):
             {"lines": [None]},
             {"lines": [{"sku": "a"}]},
             {"payments": ["cash"]},
+            {"redemptions": [{"kind": "voucher"}]},
         ):
             with self.subTest(change=change), self.assertRaises(BodyError):
                 SaleFacts.from_json({**stored, **change})
@@ -499,6 +693,7 @@ class TestPersonalData(unittest.TestCase):
         for unit in ("decimal", "minor"):
             for build in (
                 lambda unit=unit: event(facts, amount_unit=unit),
+                lambda unit=unit: points_event(facts, amount_unit=unit),
                 lambda unit=unit: build_order(facts, DEFAULT_ORDER_TEMPLATE, "auth0|1", unit),
                 lambda unit=unit: build_order(facts, DEFAULT_ORDER_TEMPLATE, None, unit),
             ):
@@ -518,13 +713,18 @@ class TestPersonalData(unittest.TestCase):
     def test_beside_the_facts(self) -> None:
         stored = FACTS.to_json()
         stored.update(PERSON, partner=PERSON, partner_id=[7, PERSON["name"]])
-        for part in (*stored["lines"], *stored["payments"]):
+        for part in (*stored["lines"], *stored["payments"], *stored["redemptions"]):
             part.update(PERSON, partner=PERSON, customer_note=PERSON["comment"])
         bodies = self.bodies(SaleFacts.from_json(stored))
         self.assertEqual(len(bodies), 6)
         for body in bodies:
             self.assert_nobody(body)
         self.assertEqual(SaleFacts.from_json(stored), FACTS)
+        stored = {**POINTS.to_json(), **PERSON, "partner": PERSON, "code": PERSON["name"]}
+        bodies = self.bodies(PointsFacts.from_json(stored))
+        self.assertEqual(len(bodies), 2)
+        for body in bodies:
+            self.assert_nobody(body)
 
     def test_in_place_of_a_fact(self) -> None:
         for value in (
@@ -536,7 +736,7 @@ class TestPersonalData(unittest.TestCase):
             7,
             PERSON.values(),
         ):
-            for record in (FACTS, FACTS.lines[0], FACTS.payments[0]):
+            for record in (FACTS, FACTS.lines[0], FACTS.payments[0], FACTS.redemptions[0], POINTS):
                 for field in fields(record):
                     with self.subTest(value=type(value).__name__, field=field.name):
                         try:
@@ -551,6 +751,10 @@ class TestPersonalData(unittest.TestCase):
             for name in FACTS.to_json():
                 with self.subTest(name), self.assertRaises(BodyError) as caught:
                     SaleFacts.from_json({**FACTS.to_json(), name: value})
+                self.assert_nobody(str(caught.exception).encode())
+            for name in POINTS.to_json():
+                with self.subTest(name), self.assertRaises(BodyError) as caught:
+                    PointsFacts.from_json({**POINTS.to_json(), name: value})
                 self.assert_nobody(str(caught.exception).encode())
 
     def test_in_place_of_the_facts(self) -> None:
@@ -572,14 +776,37 @@ class TestPersonalData(unittest.TestCase):
         with self.assertRaises(BodyError):
             replace(FACTS, lines=(Line(quantity=Decimal(1), amount=Decimal(1)),))
 
+        class Points(PointsFacts):
+            partner = Partner()
+
+        self.assertEqual(
+            self.bodies(Points(**{f.name: getattr(POINTS, f.name) for f in fields(POINTS)})), []
+        )
+
     def test_in_place_of_other_arguments(self) -> None:
         for value in (Partner(), PERSON, Talkative("x")):
             for name in ("subject", "executor", "event_type", "amount_unit"):
                 with self.subTest(name), self.assertRaises(BodyError) as caught:
                     event(**{name: value})
                 self.assert_nobody(str(caught.exception).encode())
-            with self.assertRaises(BodyError):
-                build_order(FACTS, DEFAULT_ORDER_TEMPLATE, value, "decimal")  # type: ignore[arg-type]
+                with self.subTest(name), self.assertRaises(BodyError) as caught:
+                    points_event(**{name: value})
+                self.assert_nobody(str(caught.exception).encode())
+            for build in (
+                lambda value=value: build_order(FACTS, DEFAULT_ORDER_TEMPLATE, value, "decimal"),
+                lambda value=value: build_redeem_benefit(value),
+                lambda value=value: build_redeem_benefit(UUID, value),
+                lambda value=value: build_validate_voucher(value, True),
+                lambda value=value: build_validate_voucher("1", value),
+                lambda value=value: build_validate_voucher("1", True, value),
+                lambda value=value: build_validate_voucher("1", True, "", value),
+                lambda value=value: build_validate_voucher("1", True, position=value),
+                lambda value=value: Position(value, 0),
+                lambda value=value: Position(0, value),
+            ):
+                with self.assertRaises(BodyError) as caught:
+                    build()
+                self.assert_nobody(str(caught.exception).encode())
 
     def test_template_that_asks_for_a_person(self) -> None:
         for name in (
@@ -593,3 +820,5 @@ class TestPersonalData(unittest.TestCase):
         ):
             with self.subTest(name), self.assertRaises(TemplateError):
                 event(template={"a": f"${name}"})
+            with self.subTest(name), self.assertRaises(TemplateError):
+                points_event(template={"points": "$points", "a": f"${name}"})

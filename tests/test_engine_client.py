@@ -22,8 +22,11 @@ from ..engine import (
     EngineThrottled,
     EngineUnreachable,
     LoyaltyEngineClient,
+    Position,
     Wallet,
+    answers,
     client,
+    transport,
 )
 from ..engine.transport import Deadline
 from .logs import everything_logged
@@ -89,6 +92,9 @@ class TestEndpoints(ClientCase):
             (lambda c: c.get_event_type("SOLD"), "/v1/event_types/SOLD", {"name": "SOLD"}),
             (lambda c: c.get_event("7"), "/v1/events/7", event),
             (lambda c: c.get_event_reactions("7"), "/v1/events/7/reactions", []),
+            (lambda c: c.get_benefit(UUID), f"/v1/benefits/{UUID}?locale=en", {"id": UUID}),
+            (lambda c: c.list_benefits(), "/v1/benefits?locale=en", [{"id": UUID}]),
+            (lambda c: c.list_discounts("r1"), "/v1/rewards/r1/discounts", [{"type": "NEW"}]),
             (lambda c: c.list_events(), "/v1/events?limit=100&skip=0&order=DESC", [event]),
             (
                 lambda c: c.list_events(5, 10, "ASC", {"type": "SOLD"}),
@@ -209,6 +215,132 @@ class TestEndpoints(ClientCase):
         self.assertIsNone(engine._threads)
 
 
+class TestVouchers(ClientCase):
+    #: Not pattern-checked, not trimmed, not upper-cased; and it must not be told.
+    code = " sésame-Öffne-17 "
+
+    def test_what_is_sent(self) -> None:
+        for call, path, body in (
+            (
+                lambda c: c.validate_voucher(self.code, True),
+                "validate_voucher",
+                {"code": self.code, "allowFutureValidation": True},
+            ),
+            (
+                lambda c: c.validate_voucher(
+                    self.code, False, "m1", "v1", Position(8.5, 50), "ref-1"
+                ),
+                "validate_voucher",
+                {
+                    "code": self.code,
+                    "allowFutureValidation": False,
+                    "userIdentifier": "m1",
+                    "venueIdentifier": "v1",
+                    "position": {"longitude": 8.5, "latitude": 50},
+                },
+            ),
+            (lambda c: c.redeem_benefit(UUID), "redeem_benefit", {"benefitId": UUID}),
+            (
+                lambda c: c.redeem_benefit(UUID, Position(8.5, 50)),
+                "redeem_benefit",
+                {"benefitId": UUID, "position": {"longitude": 8.5, "latitude": 50}},
+            ),
+        ):
+            with self.subTest(body=body):
+                server = self.serve(answer({"id": UUID}))
+                call(self.client(server, event_secret=EVENT_SECRET))
+                self.assertEqual(server.paths(), [f"POST /v1/commands/{path}"])
+                self.assertEqual(server.received[0].json, body)
+                headers = server.received[0].headers
+                self.assertRegex(headers["authorization"], r"^Bearer admin-\d+$")
+
+    def test_what_comes_back(self) -> None:
+        benefit = {"id": UUID, "burnedAt": "2026-01-02T10:00:00.000Z", "reward": {"id": "r1"}}
+        server = self.serve(*[answer(benefit)] * 3, raw(b"", status=204))
+        engine = self.client(server)
+        self.assertEqual(engine.get_benefit(UUID).burned_at, NOW)
+        check = engine.validate_voucher("1", False)
+        self.assertEqual((check.benefit.id, check.reward.id, check.burned_at), (UUID, "r1", NOW))
+        self.assertEqual(engine.redeem_benefit(UUID).id, UUID)
+        self.assertIsNone(engine.redeem_benefit(UUID), "redeemed, and nothing is told")
+
+    def test_the_engines_clock(self) -> None:
+        # RFC 9110; the ledger compares `burnedAt` with it.
+        said = "Date: Fri, 02 Jan 2026 10:00:00 GMT\r\n"
+        for headers, time in ((said, NOW), ("", None), ("Date: soon\r\n", None)):
+            for call in (
+                lambda c: c.get_benefit(UUID),
+                lambda c: c.validate_voucher("1", True),
+                lambda c: c.redeem_benefit(UUID),
+            ):
+                with self.subTest(headers=headers):
+                    server = self.serve(answer({"id": UUID}, headers=headers))
+                    self.assertEqual(call(self.client(server)).engine_time, time)
+
+    def test_what_each_answer_means(self) -> None:
+        for step, kind, nothing_happened in (
+            (answer(status=404), EngineRejected, True),
+            (answer(status=422), EngineRejected, True),
+            (answer(envelope="fail"), EngineRejected, True),
+            (raw(b"", status=429), EngineThrottled, True),
+            (answer(status=409), EngineOutcomeUnknown, False),
+            (raw(b"", status=503), EngineOutcomeUnknown, False),
+            (answer(envelope="error"), EngineOutcomeUnknown, False),
+            (raw(b"<html>"), EngineAnswerUnreadable, False),
+            (answer({"valid": False}), EngineAnswerUnreadable, False),
+            (hang_up, EngineOutcomeUnknown, False),
+        ):
+            for burn in (True, False):
+                with self.subTest(kind=kind.__name__, burn=burn):
+                    server = self.serve(step, answer({"id": UUID}))
+                    with self.assertRaises(kind) as caught:
+                        self.client(server).validate_voucher(self.code, not burn)
+                    self.assertIs(type(caught.exception), kind)
+                    self.assertIs(caught.exception.nothing_happened, nothing_happened)
+                    self.assertEqual(len(server.received), 1, "sent once, a check too")
+
+    def test_what_cannot_be_asked(self) -> None:
+        engine = self.client(self.serve())
+        for call in (
+            lambda: engine.validate_voucher("", True),
+            lambda: engine.validate_voucher(self.code, 1),  # type: ignore[arg-type]
+            lambda: engine.validate_voucher(self.code, True, "a\n"),
+            lambda: engine.redeem_benefit(""),
+            lambda: engine.get_benefit(".."),
+            lambda: engine.list_discounts(""),
+        ):
+            with self.assertRaises(ValueError) as caught:
+                call()
+            self.assertNotIn("17", str(caught.exception))
+        self.assertEqual(self.tokens.received, [], "nothing was asked at all")
+
+    def test_no_code_is_told(self) -> None:
+        told = self.stack.enter_context(everything_logged())
+
+        def echo(received: Received) -> Any:
+            code = received.json["code"]
+            words = f"No voucher {code} ({code.strip()}, {code.upper()}) of {UUID} here"
+            return answer({"message": words, "code": words}, status=400, envelope=None)
+
+        server = self.serve(script=echo)
+        engine = self.client(server)
+        for code in (self.code, "17", "x-17-x" * 100):
+            with self.assertRaises(EngineRejected) as caught:
+                engine.validate_voucher(code, True, UUID, reference="ref-1")
+            error = caught.exception
+            self.assertIn("No voucher", error.message)
+            told.write(f"{error!s} {error!r} {vars(error)}")
+        request = transport.Request("POST x", "u", body=b"17", secrets=("17",))
+        benefit = answers.read_benefit({"id": UUID, "code": {"value": "17"}})
+        told.write(f"{request!r} {benefit!r} {answers.VoucherCheck(benefit=benefit)!r}")
+        self.assertIn("ref-1", told.getvalue())
+        self.assertNotIn(UUID, told.getvalue().replace(repr(benefit), ""))
+        # The ports of the servers may have the digits of the short one.
+        for hidden in ("sésame", "SÉSAME", "Öffne", "ÖFFNE", "x-17", "X-17", "voucher 17", "b'17"):
+            self.assertNotIn(hidden, told.getvalue())
+        self.assertNotIn("17", repr(benefit).replace(UUID, ""))
+
+
 class TestRights(ClientCase):
     def test_one_token_for_all(self) -> None:
         server = self.serve(answer({"id": 1}), answer({"id": 2}))
@@ -226,6 +358,15 @@ class TestRights(ClientCase):
         self.assertEqual(self.tokens.received, [])
         with self.assertRaisesRegex(EngineAuthFailed, "no client id"):
             engine.test_reaction(b"{}")
+
+    def test_event_secret_of_another_type(self) -> None:
+        # D-TUT1: each private type has its own; the settings' is that of the sale.
+        for own, sent in ((None, EVENT_SECRET), ("other-4711", "other-4711"), ("", "admin-1")):
+            self.tokens.received.clear()
+            server = self.serve(answer({"id": 1}))
+            engine = self.client(server, event_secret=EVENT_SECRET)
+            engine.report_event(b"{}", event_secret=own)
+            self.assertEqual(server.received[0].headers["authorization"], f"Bearer {sent}")
 
     def test_refused_then_renewed(self) -> None:
         for status in (401, 403):
@@ -283,6 +424,7 @@ class TestRights(ClientCase):
             lambda: engine.get_user(UUID),
             lambda: engine.get_wallet(UUID),
             lambda: engine.report_event(b'{"mia":1}', reference="ref-1"),
+            lambda: engine.redeem_benefit(UUID),
         ):
             with self.assertRaises(EngineRejected) as caught:
                 call()
@@ -320,6 +462,11 @@ class TestDeadline(ClientCase):
                     lambda own: engine.get_member("1", deadline=own),
                     lambda own: engine.get_setting("ab", deadline=own),
                     lambda own: engine.test_reaction(b"{}", deadline=own),
+                    lambda own: engine.get_benefit("1", deadline=own),
+                    lambda own: engine.list_benefits(deadline=own),
+                    lambda own: engine.redeem_benefit("1", deadline=own),
+                    lambda own: engine.validate_voucher("1", True, deadline=own),
+                    lambda own: engine.list_discounts("1", deadline=own),
                 ),
             ),
             (
@@ -607,6 +754,9 @@ class TestWrites(ClientCase):
                 lambda c: c.report_event(b"{}"),
                 lambda c: c.report_order(b"{}"),
                 lambda c: c.test_reaction(b"{}"),
+                lambda c: c.redeem_benefit(UUID),
+                lambda c: c.validate_voucher("1", True),
+                lambda c: c.validate_voucher("1", False),
             ):
                 server = self.serve(step, answer({"id": 1}))
                 with self.assertRaises(EngineError):

@@ -1,46 +1,19 @@
 from unittest.mock import patch
 
-from odoo.tests import HttpCase, JsonRpcException, new_test_user, tagged
+from odoo.tests import JsonRpcException, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..controllers import pos_loyalty_engine
 from ..models import loyalty_engine_lookup
 from ..sandbox import demo
-from .common import LoyaltyEngineCase
+from .common import TillCase
 
-ROUTE = "/pos_loyalty_engine/"
 CONTROLLER = "odoo.addons.pos_loyalty_engine.controllers.pos_loyalty_engine"
 
 
 @tagged("post_install", "-at_install")
-class TestIdentify(LoyaltyEngineCase, HttpCase):
+class TestIdentify(TillCase):
     """The routes as a cashier's browser calls them."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.other_company = cls.env["res.company"].create({"name": "Elsewhere"})
-        # Works here too, but somewhere else by default: an own route carries no company.
-        cls.cashier = new_test_user(
-            cls.env,
-            "le_cashier",
-            groups="base.group_user,point_of_sale.group_pos_user",
-            company_id=cls.other_company.id,
-            company_ids=[(6, 0, (cls.company + cls.other_company).ids)],
-        )
-        cls.config.open_ui()
-        cls.pos_session = cls.config.current_session_id
-        cls.pos_session.set_opening_control(0, "")
-
-    def setUp(self):
-        super().setUp()
-        self.authenticate("le_cashier", "le_cashier")
-
-    def ask(self, route, **params):
-        params = {"config_id": self.config.id, "session_id": self.pos_session.id, **params}
-        answer = self.make_jsonrpc_request(ROUTE + route, params)
-        self.env.invalidate_all()
-        return answer
 
     def identify(self, code):
         return self.ask("identify", code=code)

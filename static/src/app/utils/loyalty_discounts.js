@@ -422,7 +422,9 @@ function makeExact(baseLine, amount, { currency, company }) {
         baseLine[field] = base;
     }
     if (isAllTax) {
-        taxes.forEach((amounts) => Object.assign(amounts, { tax_amount_currency: 0, tax_amount: 0 }));
+        taxes.forEach((amounts) =>
+            Object.assign(amounts, { tax_amount_currency: 0, tax_amount: 0 })
+        );
     }
 }
 

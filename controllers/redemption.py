@@ -1,0 +1,556 @@
+import functools
+import uuid
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal, InvalidOperation
+
+from odoo import fields, http
+from odoo.http import request
+from odoo.tools import consteq
+
+from ..engine import DiscountUnreadable, EngineAuthFailed, EngineOutcomeUnknown, read_discounts
+from ..models.loyalty_engine_redemption import (
+    FREE_STATES,
+    HeldElsewhere,
+    LedgerBusy,
+    NotSpendable,
+)
+from .till import TillController, now
+
+LONGEST_CODE = 5000  # C-SPEC `CodeDefinition.value`
+LONGEST_REF = 512
+LONGEST_KEY = 64
+LONGEST_NUMBER = 24
+MOST_CLAIMS = 30
+MOST_VOUCHERS_LISTED = 100
+
+
+class Refusal(Exception):
+    """The answer to the till is no: ``answer`` says why."""
+
+    def __init__(self, status, **answer):
+        super().__init__(status)
+        self.answer = {"status": status, **answer}
+
+
+def route(path):
+    """A route of the till. What is refused is an answer, not an error."""
+
+    def decorate(endpoint):
+        @http.route(f"/pos_loyalty_engine/{path}", type="jsonrpc", auth="user")
+        @functools.wraps(endpoint)
+        def answered(self, *arguments, **values):
+            try:
+                return endpoint(self, *arguments, **values)
+            except Refusal as refusal:
+                return refusal.answer
+            except HeldElsewhere as error:
+                return {"status": "held_elsewhere", "where": error.where}
+            except NotSpendable as error:
+                return {"status": "limit", "reason": str(error)}
+            except DiscountUnreadable as error:
+                return {"status": "unreadable", "reason": str(error)}
+            except LedgerBusy:
+                return {"status": "busy"}
+
+        return answered
+
+    return decorate
+
+
+class RedemptionController(TillController):
+    """What the till asks for when vouchers and points are spent. The routes check who asks and
+    what was sent; the ledger and the redeemer do the work in transactions of their own."""
+
+    # === Vouchers ===
+
+    @route("vouchers")
+    def vouchers(self, config_id, session_id, member_ref):
+        """The vouchers in a member's wallet, with what they are worth and whether they are free.
+
+        :return: dict with ``status`` "found" and ``vouchers``, or why there are none
+        """
+        config, terms = self._spending(config_id, session_id, "accepts_vouchers")
+        member_ref = _text(member_ref, LONGEST_REF)
+        engine = config.loyalty_engine_id.sudo()
+
+        def read(client):
+            benefits = client.get_wallet(member_ref).benefits[:MOST_VOUCHERS_LISTED]
+            return [(benefit, self._discounts_of(client, benefit.reward)) for benefit in benefits]
+
+        answer = self._ask(engine, read)
+        if answer["status"] != "found":
+            return answer
+        ledger = self._ledger()
+        claims = ledger._alone(
+            "_rows",
+            "redemption.engine_id = %(engine)s AND redemption.benefit_ref IN %(benefits)s"
+            " AND redemption.state NOT IN %(free)s",
+            engine=terms.engine_id,
+            benefits=tuple(benefit.id for benefit, _raw in answer["value"]) or ("",),
+            free=FREE_STATES,
+        )
+        where = {row["benefit_ref"]: row["till"] or "" for row in claims}
+        return {
+            "status": "found",
+            "vouchers": [
+                self._card(terms, benefit, raw, where.get(benefit.id))
+                for benefit, raw in answer["value"]
+            ],
+        }
+
+    @route("hold_voucher")
+    def hold_voucher(
+        self,
+        config_id,
+        session_id,
+        order_uuid,
+        member_ref="",
+        code="",
+        benefit="",
+        presented="picked",
+    ):
+        """Check a voucher without burning it, and hold it for an order.
+
+        :param code: as scanned or typed; goes to the engine as it is
+        :param benefit: the engine's id of a voucher that was chosen from the wallet, instead
+        :param presented: how the member came onto the order: "scan", "typed" or "picked"
+        """
+        config, terms = self._spending(config_id, session_id, "accepts_vouchers")
+        engine = config.loyalty_engine_id.sudo()
+        order_uuid = _text(order_uuid, LONGEST_KEY)
+        member_ref = _text(member_ref, LONGEST_REF, optional=True)
+        if engine.own_card_only and member_ref and presented != "scan":
+            raise Refusal("needs_card")
+        lookups = config.env["loyalty.engine.lookup"].sudo()
+        if wait := lookups._seconds_to_wait():
+            raise Refusal("limited", retry_after=wait)
+        code = _text(code, LONGEST_CODE, optional=bool(benefit))
+        own = config.env["loyalty.engine.code"]._find(engine, code) if code else None
+        limits = (engine.most_vouchers, engine.most_of_a_reward)
+        at_once = engine.burn_moment == "at_once"
+        if own:
+            values = self._own_values(terms, own)
+        else:
+            benefit = _text(benefit, LONGEST_REF, optional=True)
+            answer = self._ask(
+                engine, lambda client: self._check(client, terms, member_ref, code, benefit)
+            )
+            lookups._record(missed=answer["status"] == "unknown")
+            if answer["status"] != "found":
+                return answer
+            values = self._checked_values(terms, *answer["value"], member_ref)
+        values.update(self._order_values(terms, order_uuid), member_ref=member_ref or None)
+        ledger = self._ledger()
+        row = ledger._alone("_hold_voucher", values, *limits)
+        if at_once and row["state"] == "held":
+            request.env["loyalty.engine.redeemer"].sudo()._spend(
+                terms, order_uuid, {row["uuid"]: Decimal(0)}, ""
+            )
+            row = ledger._alone("_row", row["uuid"])
+            if row["state"] == "refused":
+                raise Refusal("refused", reason=row["reason"])
+        return {"status": "held", "redemption": ledger._till_view(row)}
+
+    def _check(self, client, terms, member_ref, code, benefit_id):
+        """Redeem the benefit if that wasn't done yet, and check its code without burning it.
+
+        :return: (code, Benefit or None, Reward or None, raw discounts or None)
+        """
+        redeemer = request.env["loyalty.engine.redeemer"].sudo()
+        benefit = None
+        if benefit_id:
+            benefit = client.get_benefit(benefit_id)
+            if not benefit.redeemed_at:
+                try:
+                    client.redeem_benefit(benefit_id, position=terms.position)
+                except EngineOutcomeUnknown:
+                    if not client.get_benefit(benefit_id).redeemed_at:
+                        raise
+                benefit = client.get_benefit(benefit_id)
+            code = benefit.code or code
+        if not code:
+            raise Refusal("refused", reason=request.env._("This voucher has no code."))
+        check = client.validate_voucher(
+            code,
+            allow_future_validation=True,
+            user_identifier=redeemer._user_identifier(terms, member_ref, terms.deadline),
+            venue_identifier=terms.venue,
+            position=terms.position,
+        )
+        benefit = check.benefit or benefit
+        if check.burned_at or (benefit and benefit.burned_at):
+            raise Refusal("refused", reason=request.env._("This voucher has been used."))
+        reward = check.reward or (benefit and benefit.reward)
+        raw = check.discounts
+        return code, benefit, reward, self._discounts_of(client, reward) if raw is None else raw
+
+    def _discounts_of(self, client, reward):
+        """A reward's raw discounts; None where none are told."""
+        if reward is None:
+            return None
+        if reward.discounts is not None:
+            return reward.discounts
+        return client.list_discounts(reward.id)
+
+    def _checked_values(self, terms, code, benefit, reward, raw, member_ref):
+        """What the ledger keeps of a checked voucher.
+
+        :raises DiscountUnreadable: when what it is worth can't be read without guessing
+        :raises Refusal: when it isn't for this till
+        """
+        if reward and reward.currency and reward.currency.upper() != terms.currency:
+            raise Refusal(
+                "refused", reason=request.env._("This voucher is in %s.", reward.currency)
+            )
+        if not raw:
+            raise DiscountUnreadable(request.env._("The engine does not say what it is worth."))
+        discounts = [
+            discount
+            for discount in read_discounts(raw, terms.decimals)
+            if not discount.venues or terms.venue in discount.venues
+        ]
+        if not discounts or (reward and reward.venues and terms.venue not in reward.venues):
+            raise Refusal("refused", reason=request.env._("This voucher is for another store."))
+        is_static = bool(reward) and reward.code_type.upper() == "STATIC"
+        ledger = request.env["loyalty.engine.redemption"]
+        return {
+            "name": (reward and reward.name) or request.env._("Voucher"),
+            "reward_ref": reward.id if reward else None,
+            "benefit_ref": benefit.id if benefit else None,
+            "code": code,
+            "code_shown": shortened(code),
+            # A static code is everybody's: it is claimed for a member, or else for one order.
+            "claim_key": ledger._claim_key(
+                code, (member_ref or str(uuid.uuid4())) if is_static else ""
+            ),
+            "discounts": [discount.to_json() for discount in discounts],
+            "min_amount": terms.reward_amount(reward and reward.min_amount),
+            "max_amount": terms.reward_amount(reward and reward.max_amount),
+        }
+
+    def _own_values(self, terms, own):
+        """What the ledger keeps of a code that only this database knows.
+
+        :raises Refusal: when it has expired
+        """
+        today = fields.Date.context_today(own)
+        if own.expires_on and own.expires_on < today:
+            raise Refusal("refused", reason=request.env._("This code has expired."))
+        ledger = request.env["loyalty.engine.redemption"]
+        return {
+            "is_local": True,
+            "name": own.name,
+            "reward_ref": f"own {own.name}"[:512],
+            "code": own.code,
+            "code_shown": shortened(own.code),
+            "claim_key": ledger._claim_key(own.code),
+            "discounts": [own._discount().to_json()],
+            "min_amount": own.min_amount or None,
+        }
+
+    def _card(self, terms, benefit, raw, where):
+        """A voucher of the wallet as the till shows it."""
+        reward = benefit.reward
+        state, discounts = "usable", None
+        try:
+            discounts = read_discounts(raw or [], terms.decimals)
+        except DiscountUnreadable:
+            state = "unreadable"
+        if not discounts:
+            state = "unreadable"
+        elif not any(not one.venues or terms.venue in one.venues for one in discounts) or (
+            reward and reward.venues and terms.venue not in reward.venues
+        ):
+            state = "other_venue"
+        if where is not None:
+            state = "held"
+        if _is_expired(benefit):
+            state = "expired"
+        if benefit.burned_at:
+            state = "burned"
+        return {
+            "benefit": benefit.id,
+            "name": (reward and reward.name) or request.env._("Voucher"),
+            "code": shortened(benefit.code),
+            "expires_at": benefit.expires_at.isoformat() if benefit.expires_at else None,
+            "is_redeemed": bool(benefit.redeemed_at),
+            "discounts": [one.to_json() for one in discounts] if discounts else None,
+            "min_amount": _plain(terms.reward_amount(reward and reward.min_amount)),
+            "max_amount": _plain(terms.reward_amount(reward and reward.max_amount)),
+            "state": state,
+            "where": where or "",
+        }
+
+    # === Points ===
+
+    @route("points_terms")
+    def points_terms(self, config_id, session_id, member_ref, order_uuid):
+        """On what terms a member's points can be spent on an order just now."""
+        config, terms = self._spending(config_id, session_id, "points_ready")
+        member_ref = _text(member_ref, LONGEST_REF)
+        order_uuid = _text(order_uuid, LONGEST_KEY)
+        engine = config.loyalty_engine_id.sudo()
+        rate = engine._known_points_value()
+        if not config.loyalty_engine_points_booking or not rate:
+            return {"status": "off"}
+        answer = {
+            "rate": f"{Decimal(repr(rate)):f}",
+            "step": engine.points_step,
+            "min": engine.points_min,
+            "max": engine.points_max,
+            "booking": config.loyalty_engine_points_booking,
+            "pin_above": engine.pin_above,
+        }
+        redeemer = request.env["loyalty.engine.redeemer"].sudo()
+        asked = self._ask(engine, lambda client: redeemer._available(terms, member_ref, order_uuid))
+        if asked["status"] != "found":
+            return asked
+        balance, available = asked["value"]
+        return {
+            "status": "found",
+            "balance": float(balance),
+            "available": float(max(available, Decimal(0))),
+            **answer,
+        }
+
+    @route("hold_points")
+    def hold_points(
+        self,
+        config_id,
+        session_id,
+        order_uuid,
+        member_ref,
+        due,
+        points=None,
+        amount=None,
+        presented="picked",
+        pin="",
+    ):
+        """Hold points of a member for an order.
+
+        :param due: text, what is left to pay, in the order's currency; never more is taken
+        :param points: how many; or ``amount``, as text: as many as are worth that
+        :param pin: the manager's, where the amount takes one
+        """
+        config, terms = self._spending(config_id, session_id, "points_ready")
+        member_ref = _text(member_ref, LONGEST_REF)
+        order_uuid = _text(order_uuid, LONGEST_KEY)
+        engine = config.loyalty_engine_id.sudo()
+        booking = config.loyalty_engine_points_booking
+        rate = engine._known_points_value()
+        if not booking or not rate:
+            raise Refusal("off")
+        if engine.own_card_only and presented != "scan":
+            raise Refusal("needs_card")
+        points, amount = self._points_wanted(engine, terms, rate, points, amount, due)
+        if engine.pin_above and amount > Decimal(repr(engine.pin_above)):
+            self._check_pin(config, engine, pin)
+        max_day = engine.points_max_day
+        values = {
+            **self._order_values(terms, order_uuid),
+            "booking": booking,
+            "member_ref": member_ref,
+            "name": request.env._("Points"),
+            "points": points,
+            "amount": amount,
+            "discounts": [{"type": "ABSOLUTE", "value": f"{amount:f}", "skus": [], "venues": []}],
+        }
+        redeemer = request.env["loyalty.engine.redeemer"].sudo()
+        asked = self._ask(engine, lambda client: redeemer._hold_points(terms, values, max_day))
+        if asked["status"] != "found":
+            return asked
+        row, available = asked["value"]
+        if row is None:
+            return {"status": "too_many", "available": float(max(available, Decimal(0)))}
+        return {"status": "held", "redemption": self._ledger()._till_view(row)}
+
+    def _points_wanted(self, engine, terms, rate, points, amount, due):
+        """How many points, and what they are worth on this order.
+
+        :return: (Decimal points, Decimal amount in the order's currency)
+        :raises Refusal: when that is none, or beyond a limit
+        """
+        rate, decimals, step = Decimal(repr(rate)), terms.decimals, Decimal(engine.points_step)
+        due = _number(due)
+        if points is not None:
+            points = (_number(points) // step) * step
+        else:
+            points = engine._amount_to_points(min(_number(amount), due), rate, decimals, step)
+        # What is more than the order is worth would be lost.
+        points = min(points, engine._amount_to_points(due, rate, decimals, step))
+        value = min(engine._points_to_amount(points, rate, decimals), due)
+        if amount is not None:
+            value = min(value, _number(amount))
+        if points <= 0 or value <= 0:
+            raise Refusal("limit", reason=request.env._("That is worth nothing on this order."))
+        if engine.points_min and points < engine.points_min:
+            raise Refusal("limit", reason=request.env._("At least %s points.", engine.points_min))
+        if engine.points_max and points > engine.points_max:
+            raise Refusal(
+                "limit", reason=request.env._("At most %s points on a sale.", engine.points_max)
+            )
+        return points, value
+
+    def _check_pin(self, config, engine, pin):
+        """:raises Refusal: when it isn't the manager's; who tries too often has to wait"""
+        lookups = config.env["loyalty.engine.lookup"].sudo()
+        if wait := lookups._seconds_to_wait():
+            raise Refusal("limited", retry_after=wait)
+        if not isinstance(pin, str) or not consteq(pin, engine.manager_pin or ""):
+            if pin:
+                lookups._record(missed=True)
+            raise Refusal("needs_pin", is_wrong=bool(pin))
+
+    # === The order's redemptions ===
+
+    @route("spend")
+    def spend(self, config_id, session_id, order_uuid, till_key, claims):
+        """Spend what an order holds, before it is paid.
+
+        :param claims: list of dict with ``uuid`` and ``amount``, text in the order's currency: what
+            the till takes off the order for it
+        """
+        config, terms = self._spending(config_id, session_id)
+        order_uuid = _text(order_uuid, LONGEST_KEY)
+        till_key = _text(till_key, LONGEST_KEY)
+        if not isinstance(claims, list) or len(claims) > MOST_CLAIMS:
+            return {"status": "failed"}
+        claims = {
+            _text(claim.get("uuid"), LONGEST_KEY): _number(claim.get("amount")) for claim in claims
+        }
+        admits = config.loyalty_engine_id.sudo()._health()._admits_cashier()
+        redeemer = request.env["loyalty.engine.redeemer"].sudo()
+        # Nothing of this transaction is at hand any more while the engine is asked.
+        request.env.cr.rollback()
+        rows = redeemer._spend(terms, order_uuid, claims if admits else {}, till_key)
+        return {"status": "done" if admits else "down", "redemptions": rows}
+
+    @route("redemptions")
+    def redemptions(self, config_id, session_id, order_uuid):
+        """All redemptions of an order, as they are now."""
+        _config, engine_id, order_uuid = self._order(config_id, session_id, order_uuid)
+        return {"status": "found", "redemptions": self._views(engine_id, order_uuid)}
+
+    @route("release")
+    def release(self, config_id, session_id, order_uuid, uuids, till_key=""):
+        """Take redemptions off an order: held ones are free again, spent ones are given back."""
+        if not isinstance(uuids, list) or len(uuids) > MOST_CLAIMS:
+            return {"status": "failed"}
+        return self._drop(config_id, session_id, order_uuid, till_key, uuids)
+
+    @route("abandon")
+    def abandon(self, config_id, session_id, order_uuid, till_key):
+        """Give up an order's redemptions, because it is about to be deleted."""
+        return self._drop(config_id, session_id, order_uuid, till_key, None)
+
+    def _drop(self, config_id, session_id, order_uuid, till_key, uuids):
+        config, engine_id, order_uuid = self._order(config_id, session_id, order_uuid)
+        till_key = _text(till_key, LONGEST_KEY, optional=True)
+        try:
+            self._ledger()._alone("_drop", engine_id, order_uuid, uuids, till_key)
+        except HeldElsewhere as error:
+            raise Refusal("at_payment", where=error.where) from error
+        config.env["loyalty.engine.recovery"].sudo()._wake()
+        return {"status": "done", "redemptions": self._views(engine_id, order_uuid)}
+
+    @route("renew")
+    def renew(self, config_id, session_id, order_uuid, till_key, at_payment=False):
+        """Keep what an order holds while it is worked on, and the till's lease of its payment."""
+        config, engine_id, order_uuid = self._order(config_id, session_id, order_uuid)
+        hold_seconds = config.loyalty_engine_id.sudo().hold_minutes * 60
+        till_key = _text(till_key, LONGEST_KEY)
+        self._ledger()._alone(
+            "_renew", engine_id, order_uuid, hold_seconds, till_key, bool(at_payment)
+        )
+        return {"status": "done", "read_at": now()}
+
+    # === What every route needs ===
+
+    def _ledger(self):
+        return request.env["loyalty.engine.redemption"].sudo()
+
+    def _views(self, engine_id, order_uuid):
+        return self._ledger()._alone("_views_of_order", engine_id, order_uuid)
+
+    def _order(self, config_id, session_id, order_uuid):
+        """:return: (configuration, id of its connection, uuid of the order)"""
+        config = self._check_till(config_id, session_id, open_session=False)
+        engine = config.loyalty_engine_id.sudo()
+        if not engine:
+            raise Refusal("not_configured")
+        return config, engine.id, _text(order_uuid, LONGEST_KEY)
+
+    def _spending(self, config_id, session_id, switch=None):
+        """:return: (configuration, Terms)
+        :raises Refusal: where nothing is spent, or not this
+        """
+        config = self._check_till(config_id, session_id)
+        engine = config.loyalty_engine_id.sudo()
+        if not engine:
+            raise Refusal("not_configured")
+        if engine.is_other_database:
+            raise Refusal("copy")
+        if switch and not engine[switch]:
+            raise Refusal("off")
+        try:
+            return config, config.env["loyalty.engine.redeemer"].sudo()._terms(config, session_id)
+        except EngineAuthFailed:
+            raise Refusal("refused") from None
+
+    def _order_values(self, terms, order_uuid):
+        return {
+            "engine_id": terms.engine_id,
+            "company_id": terms.company_id,
+            "currency_id": terms.currency_id,
+            "config_id": terms.config_id,
+            "session_id": terms.session_id,
+            "order_uuid": order_uuid,
+            "hold_until": request.env.cr.now() + timedelta(seconds=terms.hold_seconds),
+        }
+
+
+def shortened(code):
+    """A code as it may be shown: enough to tell it from others, too little to use it."""
+    if not code:
+        return ""
+    return f"{code[:3]}…{code[-3:]}" if len(code) > 8 else f"{code[:1]}…{code[-1:]}"
+
+
+def _is_expired(benefit):
+    """A voucher that was redeemed or validated once doesn't expire any more (D-BEN)."""
+    return bool(
+        benefit.expires_at
+        and benefit.expires_at < datetime.now(timezone.utc)
+        and not benefit.redeemed_at
+        and not benefit.validated_at
+    )
+
+
+def _plain(amount):
+    return None if amount is None else f"{amount:f}"
+
+
+def _text(value, longest, optional=False):
+    """A text of the browser's, as it is.
+
+    :raises Refusal: for what can't be one
+    """
+    if optional and not value:
+        return ""
+    if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
+        raise Refusal("failed")
+    return value
+
+
+def _number(value):
+    """A number of the browser's, at least 0.
+
+    :raises Refusal: for what isn't one
+    """
+    try:
+        number = Decimal(str(value)[:LONGEST_NUMBER])
+    except InvalidOperation:
+        raise Refusal("failed") from None
+    if not number.is_finite() or not 0 <= number < 10**12:
+        raise Refusal("failed")
+    return number

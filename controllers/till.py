@@ -1,0 +1,93 @@
+import logging
+import time
+from datetime import datetime, timezone
+
+from werkzeug.exceptions import Forbidden
+
+from odoo import http
+from odoo.http import request
+
+from ..engine import EngineAuthFailed, EngineError, EngineRejected
+
+_logger = logging.getLogger(__name__)
+
+
+class TillController(http.Controller):
+    """Who may ask, and how the engine is asked while a cashier waits."""
+
+    # === Who asks ===
+
+    def _check_till(self, config_id, session_id, open_session=True):
+        """The configuration of a till that the user may work at, in that till's company.
+
+        A route of one's own carries no company: it is taken from the configuration, and only if it
+        is one of the user's.
+
+        :raises Forbidden: for anybody else, and for a session that is not open there
+        """
+        user = request.env.user
+        if not user.has_group("point_of_sale.group_pos_user"):
+            raise Forbidden()
+        config = find("pos.config", config_id, ["company_id", "loyalty_engine_id"])
+        session = find("pos.session", session_id, ["config_id", "state"])
+        if (
+            not config
+            or config.company_id.id not in user._get_company_ids()
+            or session.config_id != config
+            or (open_session and session.state not in ("opening_control", "opened"))
+        ):
+            raise Forbidden()
+        return config.with_user(user).with_company(config.company_id)
+
+    # === Asking the engine ===
+
+    def _ask(self, engine, call):
+        """Make ``call`` with the connection's client, without a transaction open meanwhile.
+
+        :return: dict with ``status``: "found" with ``value``, or why there is none
+        """
+        health = engine._health()
+        if not health._admits_cashier():
+            return {"status": "down"}
+        was_failing = bool(health.failures)
+        engine_id, deadline = engine.id, engine.till_deadline
+        notes = request.env["loyalty.engine.health"].sudo()
+        started = time.monotonic()
+        try:
+            client = engine._client()
+            # The engine may take seconds; the database has better things to do.
+            request.env.cr.rollback()
+            value = call(client)
+        except EngineRejected as error:
+            if was_failing:
+                notes._note_success(engine_id)
+            return {
+                "status": "unknown" if error.status in (400, 404, 422) else "refused",
+                "reason": error.message,
+            }
+        except ValueError:
+            return {"status": "unknown"}
+        except EngineAuthFailed as error:
+            _logger.warning("loyalty engine %s: %s", engine_id, error)
+            return {"status": "refused"}
+        except EngineError as error:
+            _logger.info("loyalty engine %s: %s", engine_id, error)
+            notes._note_failure(engine_id, str(error))
+            waited = time.monotonic() - started
+            return {"status": "slow" if waited > 0.9 * deadline else "down"}
+        if was_failing:
+            notes._note_success(engine_id)
+        return {"status": "found", "value": value}
+
+
+def record_id(value):
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def find(model, value, names):
+    """A record with these fields, in one query and without the many others: a cashier waits."""
+    return request.env[model].sudo().search_fetch([("id", "=", record_id(value))], names)
+
+
+def now():
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

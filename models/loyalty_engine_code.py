@@ -1,0 +1,64 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ..engine import Discount, DiscountUnreadable
+
+
+class LoyaltyEngineCode(models.Model):
+    """A voucher code of a pool that the engine doesn't validate (the integration guide: "Voucher
+    code pools without API integration"). Imported from a CSV file with what it is worth; used once,
+    through the same ledger as all others."""
+
+    _name = "loyalty.engine.code"
+    _description = "Own Voucher Code"
+    _rec_name = "name"
+    _order = "id desc"
+
+    engine_id = fields.Many2one("loyalty.engine", required=True, index=True, ondelete="cascade")
+    company_id = fields.Many2one(related="engine_id.company_id", store=True, index=True)
+    name = fields.Char(string="Reward", required=True)
+    code = fields.Char(required=True, help="Taken as it is, capitals and blanks included.")
+    discount_type = fields.Selection(
+        [
+            ("ABSOLUTE", "Money off"),
+            ("PERCENTAGE", "Percentage off"),
+            ("FIXED", "Sell at this price"),
+        ],
+        required=True,
+        default="ABSOLUTE",
+    )
+    value = fields.Float(
+        required=True, digits=(16, 4), help="In the currency of the till, or in percent."
+    )
+    skus = fields.Char(string="SKUs", help="Separated by commas. Empty: for the whole order.")
+    min_amount = fields.Float(string="Smallest Basket", digits=(16, 4))
+    expires_on = fields.Date(help="The last day on which the code is taken.")
+
+    _code_uniq = models.Constraint("unique(engine_id, code)", "This code is there already.")
+
+    @api.constrains("discount_type", "value", "skus")
+    def _check_discount(self):
+        for code in self:
+            try:
+                code._discount()
+            except DiscountUnreadable as error:
+                raise ValidationError(str(error)) from error
+
+    def _discount(self):
+        """What the code is worth.
+
+        :raises DiscountUnreadable: when that makes no sense
+        """
+        self.ensure_one()
+        return Discount.from_json(
+            {
+                "type": self.discount_type,
+                "value": f"{self.value:.4f}",
+                "skus": [sku.strip() for sku in (self.skus or "").split(",") if sku.strip()],
+                "venues": [],
+            }
+        )
+
+    @api.model
+    def _find(self, engine, code):
+        return self.sudo().search([("engine_id", "=", engine.id), ("code", "=", code)], limit=1)

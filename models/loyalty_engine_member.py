@@ -1,0 +1,40 @@
+from odoo import api, fields, models
+
+
+class LoyaltyEngineMember(models.Model):
+    """A small row per member whose points are spent here: what the tills of a database queue at.
+
+    Odoo's transactions see the database as it was when they began. Who merely waits for a lock goes
+    on with an old sum; who has to *update* a row that another one updated meanwhile is refused, and
+    begins anew with a fresh one.
+    """
+
+    _name = "loyalty.engine.member"
+    _description = "Loyalty Engine Member"
+    _log_access = False
+
+    engine_id = fields.Many2one("loyalty.engine", required=True, ondelete="cascade")
+    ref = fields.Char(required=True, help="The member's id at the Loyalty Engine.")
+    turns = fields.Integer(default=0)
+
+    _ref_uniq = models.Constraint("unique(engine_id, ref)", "A member has one row.")
+
+    @api.model
+    def _ensure(self, engine_id, ref):
+        """Insert the member's row; to be committed before :meth:`_lock`."""
+        self.env.cr.execute(
+            "INSERT INTO loyalty_engine_member (engine_id, ref, turns) VALUES (%s, %s, 0)"
+            " ON CONFLICT DO NOTHING",
+            (engine_id, ref),
+        )
+
+    @api.model
+    def _lock(self, engine_id, ref):
+        """Take the member's turn; must be the first statement of its transaction.
+
+        :raises psycopg2.errors.SerializationFailure: when another till had the turn meanwhile
+        """
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_member SET turns = turns + 1 WHERE engine_id = %s AND ref = %s",
+            (engine_id, ref),
+        )

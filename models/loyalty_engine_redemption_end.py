@@ -1,0 +1,311 @@
+from datetime import timezone
+from decimal import Decimal
+
+from psycopg2.extras import Json
+
+from odoo import api, models
+
+from ..engine import PointsFacts
+from .loyalty_engine_redemption import decimal_of
+
+# What becomes of the order of a redemption, as the stored orders tell
+PAID_WITH, PAID_WITHOUT, GONE, OPEN = "paid with it", "paid without it", "gone", "open"
+
+
+class LoyaltyEngineRedemption(models.Model):
+    """How a redemption ends. Called by recovery alone, each in a short transaction of its own."""
+
+    _inherit = "loyalty.engine.redemption"
+
+    @api.model
+    def _fate(self, row):
+        """What became of the order: an order that isn't here is open, and may still come.
+
+        Only a line, or a payment, of this very order carries it; a copied one never counts.
+        """
+        self.env.cr.execute(
+            """
+            SELECT pos_order.state,
+                   EXISTS (SELECT 1 FROM pos_order_line line WHERE line.order_id = pos_order.id
+                              AND line.loyalty_engine_redemption = %(uuid)s)
+                   OR EXISTS (SELECT 1 FROM pos_payment payment
+                               WHERE payment.pos_order_id = pos_order.id
+                                 AND payment.loyalty_engine_redemption = %(uuid)s)
+              FROM pos_order
+             WHERE pos_order.uuid = %(order)s
+             ORDER BY pos_order.state IN ('draft', 'cancel')
+             LIMIT 1
+            """,
+            {"uuid": row["uuid"], "order": row["order_uuid"]},
+        )
+        state, carries = self.env.cr.fetchone() or (None, False)
+        if state not in (None, "draft", "cancel"):
+            return PAID_WITH if carries else PAID_WITHOUT
+        self.env.cr.execute(
+            "SELECT 1 FROM loyalty_engine_tombstone WHERE order_uuid = %s", (row["order_uuid"],)
+        )
+        is_leased = row["lease_until"] and row["lease_until"] > self.env.cr.now()
+        if (state == "cancel" or self.env.cr.fetchone()) and not is_leased:
+            return GONE
+        return OPEN
+
+    @api.model
+    def _end(self, redemption_uuid, late_after):
+        """End what is spent: settled if its order is stored, paid, and carries it; given back if
+        the cashier took it off, or the order is lost or was paid without it.
+
+        :param late_after: seconds in which a request can be late
+        """
+        row = self._row(redemption_uuid)
+        fate = self._fate(row)
+        if fate == PAID_WITH:
+            self._move(row["uuid"], ("spent",), "settled", is_overdue=False)
+        elif fate != OPEN or row["is_dropped"]:
+            why = {
+                PAID_WITHOUT: self.env._("The order was paid without it."),
+                GONE: self.env._("The order was cancelled or deleted."),
+                OPEN: self.env._("It was taken off the order after it was spent."),
+            }[fate]
+            self._give_back(row, why, late_after)
+
+    @api.model
+    def _give_back(self, row, why, late_after):
+        if row["is_local"]:
+            # Nobody but us knows of it: its code can simply be used again.
+            self._move(row["uuid"], ("spent",), "released", why)
+        elif row["kind"] == "voucher":
+            self._strand(row["uuid"], ("spent",), why)
+        elif row["shown_at"] and decimal_of(row["points_taken"]) > 0:
+            if self._move(row["uuid"], ("spent",), "returning", why):
+                self._queue_refund(row)
+        elif row["shown_at"]:
+            self._strand(
+                row["uuid"],
+                ("spent",),
+                self.env._("%s The engine has taken no points for it.", why),
+            )
+        elif (self.env.cr.now() - row["sent_at"]).total_seconds() > late_after:
+            self._strand(
+                row["uuid"],
+                ("spent",),
+                self.env._("%s Whether the engine has taken the points can't be seen.", why),
+            )
+
+    @api.model
+    def _queue_refund(self, row):
+        """Put the points refund into the outbox: what the engine's reaction took, and no more."""
+        currency = self.env["res.currency"].browse(row["currency_id"])
+        now = self.env.cr.now()
+        taken = decimal_of(row["points_taken"])
+        share = taken / decimal_of(row["points"]) if row["points"] else Decimal(1)
+        facts = PointsFacts(
+            redemption_id=row["uuid"],
+            transaction_id=row["order_uuid"],
+            points=taken,
+            amount=round(decimal_of(row["amount"]) * share, currency.decimal_places),
+            currency=currency.name,
+            currency_decimals=currency.decimal_places,
+            store_id=self.env["pos.config"].browse(row["config_id"]).loyalty_engine_store or None,
+            till_id=f"pos-{row['config_id']}",
+            cashier_id=f"user-{row['write_uid']}",
+            occurred_at=now.replace(tzinfo=timezone.utc),
+        )
+        self.env["loyalty.engine.report"]._insert_row(
+            engine_id=row["engine_id"],
+            company_id=row["company_id"],
+            kind="points_refund",
+            order_uuid=row["uuid"],
+            config_id=row["config_id"],
+            reference=row["name"],
+            occurred_at=now,
+            member_ref=row["member_ref"],
+            state="waiting",
+            facts=Json(facts.to_json()),
+        )
+
+    @api.model
+    def _refund_of(self, redemption_uuid):
+        """The points refund in the outbox: dict with ``state``, ``event_ref``, ``sent_at``."""
+        self.env.cr.execute(
+            """
+            SELECT state, event_ref, sent_at FROM loyalty_engine_report
+             WHERE kind = 'points_refund' AND order_uuid = %s
+            """,
+            (redemption_uuid,),
+        )
+        return self.env.cr.dictfetchone() or {"state": "dead", "event_ref": "", "sent_at": None}
+
+    @api.model
+    def _call_off_refund(self, redemption_uuid):
+        """Settle what was to be given back, if its order turns up, carrying it, before the refund
+        has left.
+
+        :return: whether it did
+        """
+        row = self._row(redemption_uuid)
+        if self._fate(row) != PAID_WITH:
+            return False
+        self.env.cr.execute(
+            """
+            DELETE FROM loyalty_engine_report
+             WHERE kind = 'points_refund' AND order_uuid = %s AND state = 'waiting' AND sends = 0
+            """,
+            (redemption_uuid,),
+        )
+        return self.env.cr.rowcount == 1 and self._move(redemption_uuid, ("returning",), "settled")
+
+    @api.model
+    def _returned(self, redemption_uuid, points):
+        """The reaction of the refund was seen.
+
+        :param points: Decimal, what it gave
+        """
+        row = self._row(redemption_uuid)
+        note = self.env._("%s points came back", f"{points:f}")
+        is_moved = self._move(redemption_uuid, ("returning",), "returned", note)
+        if is_moved and points < decimal_of(row["points_taken"]):
+            self._open_case(
+                row,
+                "points",
+                self.env._("Only a part of the points came back"),
+                self.env._(
+                    "%(back)s of %(taken)s points came back to the member. Please give the rest "
+                    "by hand.",
+                    back=f"{points:f}",
+                    taken=f"{decimal_of(row['points_taken']):f}",
+                ),
+            )
+
+    @api.model
+    def _strand(self, redemption_uuid, from_states, why):
+        """Nobody but a person can help: open a case that says what to do for whom."""
+        row = self._row(redemption_uuid)
+        if not self._move(redemption_uuid, from_states, "stranded", why):
+            return
+        if row["kind"] == "voucher":
+            kind, name = "burned", self.env._("A voucher was used in vain: %s", row["name"] or "")
+            advice = self.env._(
+                "Burned vouchers don't come back: please give the member a new one at the Loyalty "
+                "Engine. Code: %s.",
+                row["code_shown"] or "",
+            )
+        else:
+            kind, name = "points", self.env._("Points to clear: %s", f"{row['points']:g}")
+            advice = self.env._(
+                "Please look at the member's balance at the Loyalty Engine, and correct it where "
+                "%s points are missing.",
+                f"{row['points']:g}",
+            )
+        self._open_case(row, kind, name, f"{why}\n{advice}")
+
+    @api.model
+    def _open_case(self, row, kind, name, what):
+        self.env["loyalty.engine.case"]._open(
+            self.env["loyalty.engine"].browse(row["engine_id"]),
+            kind,
+            row["uuid"],
+            name,
+            what,
+            redemption_id=row["id"],
+            config_id=row["config_id"],
+            order_uuid=row["order_uuid"],
+            member_ref=row["member_ref"],
+        )
+
+    @api.model
+    def _list_missing(self, redemption_uuid):
+        row = self._row(redemption_uuid)
+        if row["state"] != "spent" or self._fate(row) != OPEN:
+            return
+        self._move(
+            row["uuid"], ("spent",), "spent", self.env._("its order is missing"), is_overdue=True
+        )
+        self._open_case(
+            row,
+            "missing",
+            self.env._("The order of a redemption has not come: %s", row["name"] or ""),
+            self.env._(
+                "It may lie on a till that is offline: it is settled by itself when it comes. If "
+                "it is lost, use Give Back on the redemption."
+            ),
+        )
+
+    @api.model
+    def _found_after_all(self, redemption_uuid, event_ref):
+        """What counted as never arrived is at the engine: it is spent, and goes back if its order
+        doesn't carry it. Not where another row claims the voucher: then the burn is that one's."""
+        row = self._row(redemption_uuid)
+        if row["claim_key"] and self._claims(row["engine_id"], row["claim_key"]):
+            return
+        self._move(
+            redemption_uuid,
+            ("released",),
+            "spent",
+            self.env._("found by the audit"),
+            event_ref=event_ref,
+            is_dropped=True,
+        )
+
+    @api.model
+    def _put_off(self, redemption_uuid, until):
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_redemption SET look_up_at = %s WHERE uuid = %s",
+            (until, redemption_uuid),
+        )
+
+    @api.model
+    def _flag_unbacked(self, engine_id, days):
+        """Open a case for each paid order with a discount, or a payment, of ours that nothing
+        backs. What is not clear yet is left until it is."""
+        self.env.cr.execute(
+            """
+            WITH carried AS (
+                SELECT line.order_id, line.loyalty_engine_redemption AS uuid
+                  FROM pos_order_line line
+                 WHERE line.loyalty_engine_redemption IS NOT NULL
+                UNION
+                SELECT payment.pos_order_id, payment.loyalty_engine_redemption
+                  FROM pos_payment payment
+                 WHERE payment.loyalty_engine_redemption IS NOT NULL
+            )
+            SELECT pos_order.id, carried.uuid, redemption.state
+              FROM carried
+              JOIN pos_order ON pos_order.id = carried.order_id
+              JOIN pos_session ON pos_session.id = pos_order.session_id
+              JOIN pos_config ON pos_config.id = pos_session.config_id
+              LEFT JOIN loyalty_engine_redemption redemption
+                     ON redemption.uuid = carried.uuid AND redemption.order_uuid = pos_order.uuid
+             WHERE pos_config.loyalty_engine_id = %(engine)s
+               AND pos_order.state NOT IN ('draft', 'cancel')
+               AND pos_order.write_date > %(now)s - %(days)s * interval '1 day'
+               AND (redemption.id IS NULL OR redemption.state IN
+                    ('held', 'released', 'expired', 'refused', 'returning', 'returned',
+                     'stranded', 'made_good'))
+               AND NOT EXISTS (SELECT 1 FROM loyalty_engine_case flagged
+                                WHERE flagged.kind = 'unbacked' AND flagged.reference
+                                    = concat(pos_order.uuid, ' ', carried.uuid))
+             LIMIT 50
+            """,
+            {"engine": engine_id, "days": days, "now": self.env.cr.now()},
+        )
+        engine = self.env["loyalty.engine"].browse(engine_id)
+        for order_id, redemption_uuid, state in self.env.cr.fetchall():
+            order = self.env["pos.order"].browse(order_id)
+            if state == "returning" and self._fate(self._row(redemption_uuid)) == PAID_WITH:
+                # It may still be called off.
+                continue
+            self.env["loyalty.engine.case"]._open(
+                engine,
+                "unbacked",
+                f"{order.uuid} {redemption_uuid}",
+                self.env._(
+                    "A discount without a redemption: %s", order.pos_reference or order.name
+                ),
+                self.env._(
+                    "The till took something off this order for a voucher or points that were "
+                    "not spent for it. The sale stands as it is."
+                ),
+                config_id=order.config_id.id,
+                order_uuid=order.uuid,
+                member_ref=order.loyalty_engine_member_ref,
+            )

@@ -1,0 +1,316 @@
+import json
+import re
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ..engine import (
+    DEFAULT_REDEEM_TEMPLATE,
+    DEFAULT_REFUND_TEMPLATE,
+    EVENT_TYPE_PATTERN,
+    EngineError,
+    TemplateError,
+    build_points_event,
+    check_points_template,
+    points_path,
+)
+
+# Seconds, by the till's own clock, that the step that spends takes a cashier at most.
+TILL_SPEND_LIMIT = 8
+POINTS_TEMPLATES = {"redeem_template": "redeem_event_type", "refund_template": "refund_event_type"}
+
+
+class LoyaltyEngine(models.Model):
+    """The part of a connection that is about spending: vouchers, points, and their limits."""
+
+    _inherit = "loyalty.engine"
+
+    accepts_vouchers = fields.Boolean()
+    burn_moment = fields.Selection(
+        [("payment", "When it comes to paying"), ("at_once", "At once")],
+        string="Vouchers Are Burned",
+        required=True,
+        default="payment",
+        help="A burned voucher can't be given back. At once is the integration guide's simple "
+        "flow: a customer who walks away has lost the voucher, and a case is opened.",
+    )
+    voucher_user = fields.Selection(
+        [
+            ("none", "Not sent"),
+            ("ref", "The engine's id"),
+            ("account_number", "The account number"),
+            ("auth_identifier", "The auth identifier"),
+        ],
+        string="Member Sent with a Voucher",
+        required=True,
+        default="none",
+        help="What is sent as userIdentifier. What the engine makes of it is not published.",
+    )
+    most_vouchers = fields.Integer(
+        string="Most Vouchers on a Sale", default=5, help="0 = no limit."
+    )
+    most_of_a_reward = fields.Integer(
+        string="Most of the Same Reward", default=0, help="On one sale. 0 = no limit."
+    )
+    sku_reading = fields.Selection(
+        [
+            ("applies_to", "What the discount applies to"),
+            ("add", "What is to be added to the basket"),
+        ],
+        string="A Discount's SKU Is",
+        required=True,
+        default="applies_to",
+        help="Both readings are published. A SKU may also be a product category: its name, or its "
+        "full name such as Drinks / Coffee. Categories below it count.",
+    )
+    discount_units = fields.Selection(
+        [("one", "One unit"), ("all", "All units")],
+        string="A Discount for a SKU Covers",
+        required=True,
+        default="one",
+        help="One unit is the dearest that no other voucher of the sale is on. An amount of money "
+        "is taken off once, however many units there are.",
+    )
+    discount_product_id = fields.Many2one(
+        "product.product",
+        required=True,
+        ondelete="restrict",
+        domain="[('type', '=', 'service'), ('company_id', 'in', (False, company_id))]",
+        default=lambda self: self._default_discount_product(),
+        help="The product of discount lines. Its income account is where discounts are booked; its "
+        "taxes don't matter: a discount has the taxes of what it is on.",
+    )
+    reward_unit = fields.Selection(
+        [("decimal", "Decimal (30.00)"), ("minor", "Smallest unit (3000)")],
+        string="Smallest Basket of a Reward",
+        required=True,
+        default="decimal",
+        help="The unit of minTransactionAmount and maxTransactionAmount is not published.",
+    )
+    hold_minutes = fields.Integer(
+        string="Hold For",
+        default=15,
+        help="Minutes for which a voucher or points on an open order are kept from other orders.",
+    )
+
+    redeem_event_type = fields.Char(string="Event Type of Spent Points", default="REDEEMED_POINTS")
+    refund_event_type = fields.Char(
+        string="Event Type of Points Given Back", default="POINTS_REFUND"
+    )
+    redeem_template = fields.Text(
+        string="Payload of Spent Points",
+        default=lambda self: json.dumps(DEFAULT_REDEEM_TEMPLATE, indent=2),
+    )
+    refund_template = fields.Text(
+        string="Payload of Points Given Back",
+        default=lambda self: json.dumps(DEFAULT_REFUND_TEMPLATE, indent=2),
+    )
+    points_ready = fields.Boolean(
+        string="Points Can Be Spent",
+        readonly=True,
+        copy=False,
+        help="Set by the test of the connection: both event types are there, and keep our id, by "
+        "which a lost answer is found again.",
+    )
+    can_read_reactions = fields.Boolean(
+        string="Reactions Can Be Read",
+        default=True,
+        help="Where the credentials may read what an event has set off. Otherwise points count as "
+        "not yet taken for as long as a request can be late.",
+    )
+    points_step = fields.Integer(default=1, help="Points are spent in multiples of this.")
+    points_min = fields.Integer(string="Fewest Points on a Sale", default=0)
+    points_max = fields.Integer(string="Most Points on a Sale", default=0, help="0 = no limit.")
+    points_max_day = fields.Integer(
+        string="Most Points a Day",
+        default=0,
+        help="For one member in 24 hours, at all tills of this database. 0 = no limit.",
+    )
+    own_card_only = fields.Boolean(
+        string="Only with the Member's Own Code",
+        help="Spending takes a code that was scanned on this order. A member who was picked as a "
+        "customer, or whose number was typed, only earns.",
+    )
+    pin_above = fields.Float(
+        string="Manager's PIN Above",
+        digits=(16, 2),
+        help="Points worth more than this on one sale take a PIN. 0 = never.",
+    )
+    manager_pin = fields.Char(
+        string="Manager's PIN", groups="base.group_system", copy=False, help="4 to 12 digits."
+    )
+
+    _spending_limits = models.Constraint(
+        "CHECK (hold_minutes BETWEEN 1 AND 240 AND points_step >= 1 AND points_min >= 0"
+        " AND points_max >= 0 AND points_max_day >= 0 AND most_vouchers BETWEEN 0 AND 20"
+        " AND most_of_a_reward >= 0 AND pin_above >= 0)",
+        "A hold lasts 1 to 240 minutes, points are spent in steps of at least 1, at most 20 "
+        "vouchers go on a sale, and no limit is below 0.",
+    )
+
+    @api.constrains(*POINTS_TEMPLATES, *POINTS_TEMPLATES.values())
+    def _check_points_events(self):
+        for engine in self:
+            for name, type_name in POINTS_TEMPLATES.items():
+                if not (
+                    2 <= len(engine[type_name] or "") <= 64
+                    and re.fullmatch(EVENT_TYPE_PATTERN, engine[type_name])
+                ):
+                    raise ValidationError(
+                        self.env._(
+                            "An event type has 2 to 64 characters: capital letters, in words "
+                            "joined by one underscore each, such as REDEEMED_POINTS."
+                        )
+                    )
+                try:
+                    check_points_template(engine._template(name))
+                except TemplateError as error:
+                    raise ValidationError(
+                        self.env._(
+                            "%(field)s: %(problem)s",
+                            field=engine._fields[name].string,
+                            problem=error,
+                        )
+                    ) from error
+                if not points_path(engine._template(name)):
+                    raise ValidationError(
+                        self.env._(
+                            "%s must carry $redemption_id: by it a lost answer is found again.",
+                            engine._fields[name].string,
+                        )
+                    )
+
+    @api.constrains("pin_above", "manager_pin")
+    def _check_pin(self):
+        for engine in self.sudo():
+            if engine.manager_pin and not re.fullmatch(r"\d{4,12}", engine.manager_pin):
+                raise ValidationError(self.env._("The manager's PIN has 4 to 12 digits."))
+            if engine.pin_above and not engine.manager_pin:
+                raise ValidationError(
+                    self.env._("An amount that takes a PIN needs the manager's PIN.")
+                )
+
+    def write(self, vals):
+        if vals.keys() & {*POINTS_TEMPLATES, *POINTS_TEMPLATES.values(), "rewards_url"}:
+            # To be tested again.
+            vals = {**vals, "points_ready": False}
+        return super().write(vals)
+
+    def _till_data(self, config):
+        data = super()._till_data(config)
+        if data:
+            engine = self.sudo()
+            data.update(
+                vouchers=engine.accepts_vouchers,
+                points_booking=(engine.points_ready and config.loyalty_engine_points_booking) or "",
+                sku_source=engine.sku_source,
+                sku_reading=engine.sku_reading,
+                units=engine.discount_units,
+                discount_product_id=engine.discount_product_id.id,
+                most_vouchers=engine.most_vouchers,
+                spend_limit=TILL_SPEND_LIMIT,
+                hold_minutes=engine.hold_minutes,
+                pin_above=engine.pin_above,
+            )
+        return data
+
+    # === The product of discounts ===
+
+    @api.model
+    def _default_discount_product(self):
+        product = self.env.ref("pos_loyalty_engine.product_discount", raise_if_not_found=False)
+        return product or self.env["product.product"]
+
+    @api.model
+    def _complete_discount_products(self):
+        """Give connections from before there was a discount product the default one."""
+        engines = self.with_context(active_test=False).search([("discount_product_id", "=", False)])
+        engines.discount_product_id = self._default_discount_product()
+
+    @api.model
+    def _discount_products(self):
+        """The products of discounts of all connections."""
+        groups = self._read_group([("discount_product_id", "!=", False)], ["discount_product_id"])
+        return self._default_discount_product().union(*(product for (product,) in groups))
+
+    # === What points are worth ===
+
+    def _points_to_amount(self, points, rate, decimals):
+        """The worth of ``points``, rounded down to the smallest unit of the currency: the shop
+        never gives more than the points are worth.
+
+        :param points: Decimal
+        :param rate: Decimal, currency units for a point
+        :param decimals: of the currency
+        """
+        return (points * rate).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_FLOOR)
+
+    def _amount_to_points(self, amount, rate, decimals, step):
+        """The fewest points, in whole steps, that are worth at least ``amount``."""
+        points = (amount / rate / step).to_integral_value(rounding=ROUND_CEILING) * step
+        while points > 0 and self._points_to_amount(points - step, rate, decimals) >= amount:
+            points -= step
+        while self._points_to_amount(points, rate, decimals) < amount:
+            points += step
+        return points
+
+    # === Bodies ===
+
+    def _points_body(self, facts, member_ref, is_refund=False):
+        """The bytes that report spent points, or give them back.
+
+        :param facts: PointsFacts
+        :raises ValueError: when the template or the facts don't make a valid body
+        """
+        name = "refund_template" if is_refund else "redeem_template"
+        return build_points_event(
+            facts,
+            self._template(name),
+            self[POINTS_TEMPLATES[name]],
+            subject=member_ref,
+            executor=facts.till_id,
+            amount_unit=self.amount_unit,
+        )
+
+    # === The test ===
+
+    def _check_steps(self):
+        steps = super()._check_steps()
+        if any(config.loyalty_engine_points_booking for config in self.config_ids):
+            steps += self._check_points_steps()
+        return steps
+
+    def _check_points_steps(self):
+        """Whether both event types are there and keep our id; decides ``points_ready``."""
+        steps = []
+        try:
+            client = self._client()
+            for name, type_name in POINTS_TEMPLATES.items():
+                event_type = client.get_event_type(self[type_name])
+                is_there = event_type.is_active is not False
+                keeps = _keeps(event_type.schema, points_path(self._template(name)).split("."))
+                steps.append(
+                    (
+                        is_there and keeps,
+                        self.env._("The event type %s exists and keeps our id", self[type_name]),
+                    )
+                )
+        except (EngineError, ValueError) as error:
+            steps.append((False, self.env._("Spending points: %s", self._in_words(error))))
+        self.sudo().points_ready = all(works for works, _text in steps)
+        return steps
+
+
+def _keeps(schema, path):
+    """Whether the engine keeps a text at ``path`` of a payload of this JSON schema, for certain.
+
+    What a schema doesn't name may be dropped without a word; a type without a schema takes all.
+    """
+    for name in path:
+        if schema is None:
+            return True
+        schema = schema.get("properties", {}).get(name) if isinstance(schema, dict) else None
+        if not isinstance(schema, dict):
+            return False
+    return schema is None or schema.get("type", "string") in ("string", ["string"])

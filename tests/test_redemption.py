@@ -1,0 +1,701 @@
+import uuid
+from datetime import timedelta
+from unittest.mock import patch
+
+import requests
+
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..models import loyalty_engine_redeemer
+from ..sandbox import demo
+from .common import TillCase
+
+LATE = 900
+REDEEMER = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_redeemer"
+
+
+@tagged("post_install", "-at_install")
+class RedemptionCase(TillCase):
+    """Spending as a till asks for it; what the tests write and what the ledger writes is one
+    transaction here. That they are several in truth is what the drill is for."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.engine.write(
+            {"accepts_vouchers": True, "points_value_source": "fixed", "points_ready": True}
+        )
+        cls.config.loyalty_engine_points_booking = "discount"
+        cls.recovery = cls.env.ref("pos_loyalty_engine.ir_cron_recover_redemptions")
+        cls.audit = cls.env.ref("pos_loyalty_engine.ir_cron_audit_redemptions")
+
+    def setUp(self):
+        super().setUp()
+        self.sandbox.set_options(reactor_delay=0)
+        self.order_uuid = str(uuid.uuid4())
+
+    # === As a till ===
+
+    def hold_points(self, points=500, order_uuid=None, **values):
+        return self.ask(
+            "hold_points",
+            **{
+                "order_uuid": order_uuid or self.order_uuid,
+                "member_ref": self.member.id,
+                "due": "40.00",
+                "points": points,
+                "presented": "scan",
+                **values,
+            },
+        )
+
+    def held_points(self, *arguments, **values):
+        answer = self.hold_points(*arguments, **values)
+        self.assertEqual(answer["status"], "held", answer)
+        return answer["redemption"]
+
+    def spend(self, *redemptions, order_uuid=None, till_key="till-1", status="done"):
+        """Spend held redemptions; :return: their states, by uuid"""
+        answer = self.ask(
+            "spend",
+            order_uuid=order_uuid or self.order_uuid,
+            till_key=till_key,
+            claims=[{"uuid": one["uuid"], "amount": one["amount"]} for one in redemptions],
+        )
+        self.assertEqual(answer["status"], status, answer)
+        return {one["uuid"]: one for one in answer["redemptions"]}
+
+    def spent_points(self, points=500):
+        redemption = self.held_points(points)
+        states = self.spend(redemption)
+        self.assertEqual(states[redemption["uuid"]]["state"], "spent")
+        return redemption
+
+    def row(self, redemption):
+        self.env.invalidate_all()
+        return self.env["loyalty.engine.redemption"].search([("uuid", "=", redemption["uuid"])])
+
+    def assertState(self, redemption, state):
+        self.assertEqual(self.row(redemption).state, state)
+
+    # === What passes meanwhile ===
+
+    def recover(self):
+        with self.enter_registry_test_mode():
+            self.recovery.method_direct_trigger()
+        self.env.invalidate_all()
+
+    def let_pass(self, seconds):
+        """Let this time pass for all redemptions."""
+        self.env.cr.execute(
+            """
+            UPDATE loyalty_engine_redemption
+               SET sent_at = sent_at - %(passed)s, hold_until = hold_until - %(passed)s,
+                   lease_until = lease_until - %(passed)s, look_up_at = look_up_at - %(passed)s,
+                   create_date = create_date - %(passed)s
+            """,
+            {"passed": timedelta(seconds=seconds)},
+        )
+        self.env.invalidate_all()
+
+    def pay(self, *redemptions, order_uuid=None, state="paid"):
+        """Store the order, paid, with a line for each redemption that it carries."""
+        order = self.sell(quantity=4, uuid=order_uuid or self.order_uuid)
+        for redemption in redemptions:
+            order.lines[0].copy(
+                {
+                    "order_id": order.id,
+                    "loyalty_engine_redemption": redemption["uuid"],
+                    "qty": 1,
+                    "price_unit": -5,
+                }
+            )
+        return order
+
+    def points(self):
+        return self.sandbox.member(self.member.id)["points"]
+
+    def cases(self, kind=None):
+        return self.env["loyalty.engine.case"].search([("kind", "=", kind)] if kind else [])
+
+
+@tagged("post_install", "-at_install")
+class TestPoints(RedemptionCase):
+    def test_main_flow(self):
+        """Held, spent with one event, settled by the order that carries it."""
+        before = self.points()
+        redemption = self.held_points(500)
+        self.assertEqual(redemption["amount"], "5")
+        self.assertEqual(self.points(), before)
+
+        self.spend(redemption)
+        self.sandbox.wait_for_reactors()
+        (event,) = self.events("REDEEMED_POINTS")
+        self.assertEqual(event["subject"], self.member.id)
+        self.assertEqual(event["payload"]["points"], 500)
+        self.assertEqual(event["payload"]["redemptionId"], redemption["uuid"])
+        self.assertEqual(event["payload"]["transactionId"], self.order_uuid)
+        self.assertEqual(self.points(), before - 500)
+
+        self.pay(redemption)
+        self.recover()
+        row = self.row(redemption)
+        self.assertEqual(row.state, "settled")
+        self.assertEqual(row.points_taken, 500)
+        self.assertEqual(
+            row.step_ids.mapped("to_state"), ["held", "spending", "spent", "spent", "settled"]
+        )
+        self.assertEqual(row.step_ids[0].user_id, self.cashier)
+        self.assertFalse(self.cases())
+
+    def test_money_is_counted_down_and_points_up(self):
+        self.engine.write({"points_value": 0.0033, "points_step": 10})
+        redemption = self.held_points(None, amount="1.00")
+        # 303 points are worth 0.9999: 0.99. In tens 310 are needed, of which 1.00 is taken.
+        self.assertEqual((redemption["points"], redemption["amount"]), (310, "1"))
+        redemption = self.held_points(305)
+        self.assertEqual((redemption["points"], redemption["amount"]), (300, "0.99"))
+
+    def test_never_more_than_the_order_is_worth(self):
+        redemption = self.held_points(5000, due="3.456")
+        self.assertEqual((redemption["points"], redemption["amount"]), (346, "3.456"))
+
+    def test_bounds(self):
+        self.engine.write({"points_min": 100, "points_max": 600, "points_max_day": 700})
+        for points in (99, 601):
+            self.assertEqual(self.hold_points(points)["status"], "limit")
+        self.spent_points(600)
+        other = str(uuid.uuid4())
+        self.assertEqual(self.hold_points(101, other)["status"], "limit")
+        self.assertEqual(self.hold_points(100, other)["status"], "held")
+
+    def test_what_others_hold_is_not_available(self):
+        balance = self.points()
+        self.held_points(500)
+        answer = self.hold_points(balance - 499, str(uuid.uuid4()), due="1000")
+        self.assertEqual(answer, {"status": "too_many", "available": balance - 500})
+
+    def test_a_second_amount_replaces_the_first(self):
+        first = self.held_points(500)
+        second = self.held_points(300)
+        self.assertState(first, "released")
+        self.assertState(second, "held")
+
+    def test_what_is_sent_counts_until_its_reaction_is_seen(self):
+        balance = self.points()
+        self.sandbox.set_options(redeem_delay=5)
+        self.spent_points(500)
+        answer = self.hold_points(balance - 499, str(uuid.uuid4()), due="1000")
+        self.assertEqual(answer["status"], "too_many")
+        self.assertEqual(answer["available"], balance - 500)
+
+    def test_a_reaction_that_was_seen_counts_once(self):
+        balance = self.points()
+        self.spent_points(500)
+        self.sandbox.wait_for_reactors()
+        answer = self.ask("points_terms", member_ref=self.member.id, order_uuid=str(uuid.uuid4()))
+        self.assertEqual(answer["balance"], balance - 500)
+        self.assertEqual(answer["available"], balance - 500)
+
+    def test_refused_at_the_spend_when_another_channel_was_faster(self):
+        redemption = self.held_points(500)
+        self.sandbox.adjust(self.member.id, points=-(self.points() - 499))
+        spent = self.spend(redemption)[redemption["uuid"]]
+        self.assertEqual(spent["state"], "refused")
+        self.assertIn("499", spent["reason"])
+        self.assertFalse(self.events("REDEEMED_POINTS"))
+
+    def test_an_expired_hold_is_spent_if_there_is_enough(self):
+        redemption = self.held_points(500)
+        self.let_pass(1000)
+        self.recover()
+        self.assertState(redemption, "expired")
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
+
+    def test_an_expired_hold_is_not_spent_twice(self):
+        """What another order has spent since then isn't there any more."""
+        balance = self.points()
+        first = self.held_points(balance, due="1000")
+        self.let_pass(1000)
+        self.recover()
+        other = str(uuid.uuid4())
+        second = self.held_points(balance, other, due="1000")
+        self.spend(second, order_uuid=other)
+        self.assertEqual(self.spend(first)[first["uuid"]]["state"], "refused")
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.points(), 0)
+
+    def test_asked_twice_spent_once(self):
+        redemption = self.held_points(500)
+        for _time in range(2):
+            self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
+        self.assertEqual(len(self.events("REDEEMED_POINTS")), 1)
+
+    def test_a_paid_or_cancelled_order_spends_nothing(self):
+        redemption = self.held_points(500)
+        self.pay()
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "refused")
+        self.assertFalse(self.events("REDEEMED_POINTS"))
+
+    def test_fraud_limits(self):
+        self.engine.own_card_only = True
+        for presented in ("picked", "typed", None):
+            self.assertEqual(self.hold_points(presented=presented)["status"], "needs_card")
+        self.engine.write({"manager_pin": "4711", "pin_above": 4.99})
+        self.assertEqual(self.hold_points(), {"status": "needs_pin", "is_wrong": False})
+        self.assertEqual(self.hold_points(pin="4712"), {"status": "needs_pin", "is_wrong": True})
+        self.assertEqual(self.hold_points(pin="4711")["status"], "held")
+        self.assertEqual(self.hold_points(499)["status"], "held")
+
+    def test_switched_off(self):
+        self.engine.points_ready = False
+        self.assertEqual(self.hold_points(), {"status": "off"})
+        self.engine.write({"points_ready": True, "database_uuid": "another"})
+        self.assertEqual(self.hold_points(), {"status": "copy"})
+
+    def test_a_browser_that_lies(self):
+        for values in (
+            {"points": -5},
+            {"points": "NaN"},
+            {"points": None, "amount": "1e400"},
+            {"order_uuid": ["x"]},
+            {"order_uuid": "x" * 65},
+            {"member_ref": {"id": 1}},
+            {"due": None},
+        ):
+            with self.subTest(values=values):
+                self.assertIn(self.hold_points(**values)["status"], ("failed", "limit"))
+        self.assertFalse(self.env["loyalty.engine.redemption"].search([]))
+
+
+@tagged("post_install", "-at_install")
+class TestUnknown(RedemptionCase):
+    """The answer is lost: whether it happened is what the engine says later, and nothing else."""
+
+    def spend_with(self, kind, redemption, **rule):
+        self.sandbox.faults(kind=kind, method="POST", path="/events", **rule)
+        with mute_logger("odoo.addons.pos_loyalty_engine.models.loyalty_engine_redeemer"):
+            state = self.spend(redemption)[redemption["uuid"]]["state"]
+        self.sandbox.clear_faults()
+        return state
+
+    def test_done_and_the_answer_lost_is_found_at_once(self):
+        redemption = self.held_points(500)
+        self.assertEqual(self.spend_with("drop_after", redemption), "spent")
+        self.assertEqual(len(self.events("REDEEMED_POINTS")), 1)
+
+    def test_not_done_is_known_only_when_it_can_no_longer_arrive(self):
+        redemption = self.held_points(500)
+        self.assertEqual(self.spend_with("drop_before", redemption), "unknown")
+        self.recover()
+        self.assertState(redemption, "unknown")
+        balance = self.points()
+        answer = self.hold_points(balance - 499, str(uuid.uuid4()), due="1000")
+        self.assertEqual(answer["status"], "too_many")
+        # Asked again, it is not sent again.
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "unknown")
+        for passed in (10, 60, 300):
+            self.let_pass(passed)
+            self.recover()
+            self.assertState(redemption, "unknown")
+        self.let_pass(LATE)
+        self.recover()
+        self.assertState(redemption, "released")
+        self.assertFalse(self.events("REDEEMED_POINTS"))
+
+    def test_what_arrives_late_is_found_and_given_back(self):
+        """Looked up as absent, then it lands; the order was paid without it."""
+        before = self.points()
+        redemption = self.held_points(500)
+        with patch(f"{REDEEMER}.SPEND_LIMIT", 2.5):
+            self.assertEqual(self.spend_with("late", redemption, seconds=4), "unknown")
+        self.pay()
+        self.sandbox.wait_until(lambda: self.events("REDEEMED_POINTS"), "the late event came")
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.points(), before - 500)
+        self.end_the_rest()
+        self.let_pass(70)
+        self.recover()
+        self.recover()
+        self.assertState(redemption, "returning")
+        self.send_reports()
+        self.sandbox.wait_for_reactors()
+        self.recover()
+        self.assertState(redemption, "returned")
+        self.assertEqual(self.points(), before)
+        self.assertEqual(len(self.events("POINTS_REFUND")), 1)
+
+    def test_engine_down_leaves_it_held(self):
+        redemption = self.held_points(500)
+        self.sandbox.stop()
+        try:
+            self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "held")
+        finally:
+            self.sandbox.start()
+        self.end_the_rest()
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
+
+    def test_a_sender_that_died_is_looked_up(self):
+        redemption = self.held_points(500)
+
+        def die(*_arguments, **_values):
+            raise SystemExit
+
+        with (
+            patch.object(loyalty_engine_redeemer.LoyaltyEngineRedeemer, "_send", die),
+            self.assertRaises(requests.ConnectionError),
+            mute_logger("odoo.http"),
+        ):
+            self.spend(redemption)
+        self.assertState(redemption, "spending")
+        self.recover()
+        self.assertState(redemption, "spending")
+        self.let_pass(31)
+        self.recover()
+        self.assertState(redemption, "unknown")
+        self.let_pass(LATE)
+        self.recover()
+        self.assertState(redemption, "released")
+
+
+@tagged("post_install", "-at_install")
+class TestLostOrders(RedemptionCase):
+    """The sale dies after the spend."""
+
+    def settle_refund(self):
+        self.sandbox.wait_for_reactors()
+        self.recover()
+        self.recover()
+        self.send_reports()
+        self.sandbox.wait_for_reactors()
+        self.recover()
+
+    def test_taken_off_after_the_spend_comes_back_once(self):
+        before = self.points()
+        redemption = self.spent_points(500)
+        answer = self.ask(
+            "release", order_uuid=self.order_uuid, uuids=[redemption["uuid"]], till_key="till-1"
+        )
+        self.assertEqual(answer["status"], "done")
+        self.settle_refund()
+        self.settle_refund()
+        self.assertState(redemption, "returned")
+        self.assertEqual(self.points(), before)
+        (refund,) = self.events("POINTS_REFUND")
+        self.assertEqual(refund["payload"]["redemptionId"], redemption["uuid"])
+        self.assertEqual(refund["payload"]["points"], 500)
+
+    def test_cancelled_order(self):
+        before = self.points()
+        order = self.draft()
+        redemption = self.spent_points(500)
+        with self.assertRaises(UserError):
+            order.action_pos_order_cancel()
+        self.assertEqual(
+            self.ask("abandon", order_uuid=self.order_uuid, till_key="till-2")["status"],
+            "at_payment",
+        )
+        self.assertEqual(
+            self.ask("abandon", order_uuid=self.order_uuid, till_key="till-1")["status"], "done"
+        )
+        order.action_pos_order_cancel()
+        self.settle_refund()
+        self.assertState(redemption, "returned")
+        self.assertEqual(self.points(), before)
+
+    def test_deleted_order(self):
+        order = self.draft()
+        redemption = self.spent_points(500)
+        with self.assertRaises(UserError):
+            self.env["pos.order"].remove_from_ui(order.ids)
+        self.let_pass(200)
+        order.unlink()
+        self.settle_refund()
+        self.assertState(redemption, "returned")
+
+    def test_an_order_that_is_not_here_is_not_lost(self):
+        redemption = self.spent_points(500)
+        self.settle_refund()
+        self.assertState(redemption, "spent")
+        self.let_pass(24 * 3600 + 60)
+        self.recover()
+        self.assertTrue(self.row(redemption).is_overdue)
+        self.assertState(redemption, "spent")
+        self.assertEqual(len(self.cases("missing")), 1)
+        # It comes after three days, from a till that was offline.
+        self.pay(redemption)
+        self.recover()
+        self.assertState(redemption, "settled")
+
+    def test_a_person_decides_that_it_is_lost(self):
+        before = self.points()
+        redemption = self.spent_points(500)
+        self.let_pass(24 * 3600 + 60)
+        self.row(redemption).action_give_back()
+        self.settle_refund()
+        self.assertState(redemption, "returned")
+        self.assertEqual(self.points(), before)
+
+    def test_paid_without_it(self):
+        redemption = self.spent_points(500)
+        self.pay()
+        self.settle_refund()
+        self.assertState(redemption, "returned")
+
+    def test_the_line_of_another_order_counts_for_nothing(self):
+        redemption = self.spent_points(500)
+        self.pay(redemption, order_uuid=str(uuid.uuid4()))
+        self.pay()
+        self.settle_refund()
+        self.assertState(redemption, "returned")
+        self.assertEqual(len(self.cases("unbacked")), 1)
+
+    def test_turns_up_before_the_refund_has_left(self):
+        redemption = self.spent_points(500)
+        self.sandbox.wait_for_reactors()
+        self.ask(
+            "release", order_uuid=self.order_uuid, uuids=[redemption["uuid"]], till_key="till-1"
+        )
+        self.recover()
+        self.recover()
+        self.assertState(redemption, "returning")
+        self.pay(redemption)
+        self.recover()
+        self.assertState(redemption, "settled")
+        self.send_reports()
+        self.assertFalse(self.events("POINTS_REFUND"))
+
+    def test_only_what_was_taken_is_given_back(self):
+        """A reactor that is switched off takes nothing: nothing is given back, a person is told."""
+        self.sandbox.set_options(redeem_reactor="off")
+        redemption = self.spent_points(500)
+        self.pay()
+        self.settle_refund()
+        self.assertState(redemption, "spent")
+        self.let_pass(LATE + 10)
+        self.recover()
+        self.assertState(redemption, "stranded")
+        (case,) = self.cases("points")
+        with self.assertRaises(UserError):
+            case.action_close()
+        case.note = "The balance was right."
+        case.action_close()
+        self.assertState(redemption, "made_good")
+        self.assertFalse(self.events("POINTS_REFUND"))
+
+    def test_a_copy_recovers_nothing(self):
+        redemption = self.spent_points(500)
+        self.pay()
+        self.engine.database_uuid = "another"
+        self.settle_refund()
+        self.assertState(redemption, "spent")
+
+    def draft(self):
+        order = self.sell(quantity=4, uuid=self.order_uuid)
+        order.payment_ids.unlink()
+        order.write({"state": "draft"})
+        return order
+
+
+@tagged("post_install", "-at_install")
+class TestVouchers(RedemptionCase):
+    FIVE, TEN, THIRTY, HARBOUR, THREE, LATER, USED, OLD = (
+        demo.BENEFITS[number] for number in (0, 1, 4, 5, 6, 7, 8, 9)
+    )
+
+    def hold(self, code="", order_uuid=None, **values):
+        return self.ask(
+            "hold_voucher",
+            **{
+                "order_uuid": order_uuid or self.order_uuid,
+                "member_ref": self.member.id,
+                "code": code,
+                "presented": "scan",
+                **values,
+            },
+        )
+
+    def held(self, code, **values):
+        answer = self.hold(code, **values)
+        self.assertEqual(answer["status"], "held", answer)
+        return answer["redemption"]
+
+    def burns(self, benefit):
+        return self.sandbox.burns(benefit.id)
+
+    def test_main_flow(self):
+        redemption = self.held(self.FIVE.code)
+        self.assertEqual(
+            redemption["discounts"],
+            [{"type": "ABSOLUTE", "value": "5", "skus": [], "venues": []}],
+        )
+        self.assertNotIn(self.FIVE.code, str(redemption))
+        self.assertFalse(self.burns(self.FIVE))
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
+        self.assertEqual(len(self.burns(self.FIVE)), 1)
+        self.pay(redemption)
+        self.recover()
+        row = self.row(redemption)
+        self.assertEqual(row.state, "settled")
+        self.assertFalse(row.code)
+        self.assertEqual(row.code_shown, "M…E")
+
+    def test_chosen_from_the_wallet_and_redeemed_first(self):
+        redemption = self.held("", benefit=self.LATER.id)
+        self.assertTrue(self.sandbox.benefit(self.LATER.id)["redeemedAt"])
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
+        self.assertEqual(len(self.burns(self.LATER)), 1)
+
+    def test_on_one_order_at_a_time(self):
+        first = self.held(self.FIVE.code)
+        other = str(uuid.uuid4())
+        answer = self.hold(self.FIVE.code, order_uuid=other)
+        self.assertEqual(answer, {"status": "held_elsewhere", "where": self.config.name})
+        self.assertEqual(self.held(self.FIVE.code)["uuid"], first["uuid"])
+        self.ask("release", order_uuid=self.order_uuid, uuids=[first["uuid"]])
+        self.assertState(first, "released")
+        self.assertEqual(self.hold(self.FIVE.code, order_uuid=other)["status"], "held")
+
+    def test_an_expired_hold_that_another_took_is_refused(self):
+        first = self.held(self.FIVE.code)
+        self.let_pass(1000)
+        other = str(uuid.uuid4())
+        second = self.held(self.FIVE.code, order_uuid=other)
+        self.assertState(first, "expired")
+        self.assertEqual(self.spend(first)[first["uuid"]]["state"], "refused")
+        states = self.spend(second, order_uuid=other)
+        self.assertEqual(states[second["uuid"]]["state"], "spent")
+        self.assertEqual(len(self.burns(self.FIVE)), 1)
+
+    def test_what_can_not_be_used(self):
+        for benefit, status in (
+            (self.HARBOUR, "refused"),
+            (self.THREE, "unreadable"),
+            (self.USED, "refused"),
+            (self.OLD, "refused"),
+        ):
+            with self.subTest(code=benefit.code):
+                answer = self.hold(benefit.code)
+                self.assertIn(answer["status"], (status, "unknown"))
+                self.assertTrue(answer["reason"])
+        self.assertEqual(self.hold("no such code")["status"], "unknown")
+        self.assertFalse(self.env["loyalty.engine.redemption"].search([]))
+
+    def test_limits(self):
+        self.engine.write({"most_vouchers": 2, "most_of_a_reward": 1})
+        self.held(self.FIVE.code)
+        again = self.sandbox.add_benefit(self.member.id, self.FIVE.reward_id)
+        self.assertEqual(self.hold(again["code"])["status"], "limit")
+        self.held(self.TEN.code)
+        self.assertEqual(self.hold(self.THIRTY.code)["status"], "limit")
+
+    def test_wallet(self):
+        self.held(self.TEN.code)
+        answer = self.ask("vouchers", member_ref=self.member.id)
+        states = {card["benefit"]: card for card in answer["vouchers"]}
+        for benefit, state in (
+            (self.FIVE, "usable"),
+            (self.TEN, "held"),
+            (self.LATER, "usable"),
+            (self.HARBOUR, "other_venue"),
+            (self.THREE, "unreadable"),
+            (self.USED, "burned"),
+            (self.OLD, "expired"),
+        ):
+            with self.subTest(code=benefit.code):
+                self.assertEqual(states[benefit.id]["state"], state)
+        self.assertEqual(states[self.TEN.id]["where"], self.config.name)
+        self.assertEqual(states[self.THIRTY.id]["min_amount"], "30")
+        self.assertNotIn(self.FIVE.code, str(answer))
+
+    def test_own_codes(self):
+        """A pool that the engine doesn't validate: single use, and free again if the sale dies."""
+        self.env["loyalty.engine.code"].create(
+            {
+                "engine_id": self.engine.id,
+                "name": "Flyer",
+                "code": " Flyer 1",
+                "discount_type": "PERCENTAGE",
+                "value": 10,
+            }
+        )
+        self.sandbox.stop()
+        try:
+            redemption = self.held(" Flyer 1")
+            self.assertEqual(
+                self.hold(" Flyer 1", order_uuid=str(uuid.uuid4()))["status"], "held_elsewhere"
+            )
+            self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
+            self.pay()
+            self.recover()
+            self.assertState(redemption, "released")
+            again = self.held(" Flyer 1", order_uuid=str(uuid.uuid4()))
+            self.assertNotEqual(again["uuid"], redemption["uuid"])
+        finally:
+            self.sandbox.start()
+
+    def test_burned_in_vain_is_a_case(self):
+        redemption = self.held(self.FIVE.code)
+        self.spend(redemption)
+        self.pay()
+        self.recover()
+        self.assertState(redemption, "stranded")
+        (case,) = self.cases("burned")
+        self.assertEqual(case.member_ref, self.member.id)
+        self.assertEqual(case.activity_ids.user_id, self.engine.responsible_id)
+        case.note = "A new voucher was given."
+        case.action_close()
+        self.assertState(redemption, "made_good")
+        self.assertFalse(case.activity_ids)
+
+    def test_burned_and_the_answer_lost(self):
+        redemption = self.held(self.FIVE.code)
+        self.sandbox.faults(kind="drop_after", path="/commands/validate_voucher")
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
+        self.assertEqual(len(self.burns(self.FIVE)), 1)
+
+    def test_burned_by_another_channel_is_no_burn_of_ours(self):
+        redemption = self.held(self.FIVE.code)
+        self.sandbox.faults(kind="drop_before", path="/commands/validate_voucher")
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "unknown")
+        self.sandbox.clear_faults()
+        self.let_pass(LATE)
+        self.end_the_rest()
+        self.recover()
+        self.assertState(redemption, "released")
+
+    def test_found_by_the_audit(self):
+        """It arrives after the time in which a request can be late."""
+        redemption = self.held(self.FIVE.code)
+        self.sandbox.faults(kind="hold", path="/commands/validate_voucher")
+        with patch(f"{REDEEMER}.SPEND_LIMIT", 2.5):
+            self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "unknown")
+        self.end_the_rest()
+        self.let_pass(LATE)
+        self.recover()
+        self.assertState(redemption, "released")
+        self.sandbox.clear_faults()
+        self.sandbox.wait_until(lambda: self.burns(self.FIVE), "the burn came")
+        with self.enter_registry_test_mode():
+            self.audit.method_direct_trigger()
+        self.recover()
+        self.assertState(redemption, "stranded")
+        self.assertEqual(len(self.cases("burned")), 1)
+
+    def test_stops_at_the_first_that_is_not_confirmed(self):
+        points = self.held_points(500)
+        first, second = self.held(self.FIVE.code), self.held(self.TEN.code)
+        self.sandbox.faults(kind="refuse", path="/commands/validate_voucher", times=1)
+        states = self.spend(second, first, points)
+        self.assertEqual(states[points["uuid"]]["state"], "spent")
+        self.assertEqual(states[first["uuid"]]["state"], "refused")
+        self.assertEqual(states[second["uuid"]]["state"], "held")
+        self.assertFalse(self.burns(self.TEN))
+
+    def test_burned_at_once(self):
+        self.engine.burn_moment = "at_once"
+        redemption = self.held(self.FIVE.code)
+        self.assertEqual(redemption["state"], "spent")
+        self.assertEqual(len(self.burns(self.FIVE)), 1)
