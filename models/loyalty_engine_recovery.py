@@ -53,6 +53,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 self._look_up_unknown,
                 self._look_for_reactions,
                 self._end_spent,
+                self._compare_settled,
                 self._follow_refunds,
                 self._list_missing_orders,
                 self._flag_unbacked,
@@ -77,6 +78,25 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         return self.env["loyalty.engine.redemption"]._alone(method, *arguments, **values)
 
     @api.model
+    def _each(self, rows, work, limit=None):
+        """Do ``work`` for each row: what goes wrong with one doesn't stop the others.
+
+        :param limit: seconds after which no further row is begun; the next run goes on
+        """
+        ends = time.monotonic() + limit if limit else None
+        for row in rows:
+            if ends and time.monotonic() > ends:
+                return
+            try:
+                work(row)
+            except EngineError as error:
+                _logger.info("loyalty engine %s: %s", row["engine_id"], error)
+                # Nor will it answer for the next one.
+                return
+            except Exception:
+                _logger.exception("loyalty engine: redemption %s not cleared up", row["uuid"])
+
+    @api.model
     def _rows(self, engine, condition, **values):
         return self._ledger(
             "_rows",
@@ -89,20 +109,16 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
     @api.model
     def _expire_holds(self, engine):
-        for row in self._rows(
+        rows = self._rows(
             engine,
             "redemption.state = 'held' AND redemption.hold_until <= %(now)s",
             now=self.env.cr.now(),
-        ):
-            self._ledger("_move", row["uuid"], ("held",), "expired")
+        )
+        self._each(rows, lambda row: self._ledger("_move", row["uuid"], ("held",), "expired"))
 
     @api.model
     def _doubt_dead_senders(self, engine):
-        for row in self._rows(
-            engine,
-            "redemption.state = 'spending' AND redemption.sent_at <= %(dead)s",
-            dead=self.env.cr.now() - timedelta(seconds=SENDER_DEAD_AFTER),
-        ):
+        def doubt(row):
             self._ledger(
                 "_move",
                 row["uuid"],
@@ -111,6 +127,13 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 self.env._("its sender ended without an answer"),
                 look_up_at=self.env.cr.now(),
             )
+
+        rows = self._rows(
+            engine,
+            "redemption.state = 'spending' AND redemption.sent_at <= %(dead)s",
+            dead=self.env.cr.now() - timedelta(seconds=SENDER_DEAD_AFTER),
+        )
+        self._each(rows, doubt)
 
     # === Unknown outcomes ===
 
@@ -156,45 +179,40 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 _logger.info("loyalty engine %s: %s", engine.id, error)
                 found = {}
             answers.update((uuid, (True, event.id)) for uuid, event in found.items())
-        ends = time.monotonic() + RUN_LIMIT
-        for row in rows:
-            if row["kind"] != "voucher" or time.monotonic() > ends:
-                continue
+
+        def look(row):
             try:
                 answers[row["uuid"]] = (redeemer._is_burned(terms.client, row, deadline), None)
             except (EngineLookupIncomplete, EngineRejected):
                 answers[row["uuid"]] = (None, None)
-            except EngineError as error:
-                _logger.info("loyalty engine %s: %s", engine.id, error)
+
+        self._each([row for row in rows if row["kind"] == "voucher"], look, RUN_LIMIT)
         return answers
 
     @api.model
     def _judge(self, engine, rows, answers):
         """What is there is spent. What isn't is looked for again, until it can no longer arrive;
         only then is it known that it never happened."""
+        self._each(rows, lambda row: self._judge_one(engine, row, answers))
+
+    @api.model
+    def _judge_one(self, engine, row, answers):
         now = self._ledger("_now")
-        for row in rows:
-            is_there, event_ref = answers.get(row["uuid"], (None, None))
-            age = (now - row["sent_at"]).total_seconds()
-            if is_there:
-                self._ledger("_move", row["uuid"], ("unknown",), "spent", event_ref=event_ref)
-            elif age < engine.late_after or row["uuid"] not in answers:
-                steps = [step for step in LOOK_UP_AFTER if age < step < engine.late_after]
-                due = row["sent_at"] + timedelta(seconds=min([*steps, engine.late_after]))
-                self._ledger(
-                    "_put_off", row["uuid"], max(due, now + timedelta(seconds=LOOK_UP_AFTER[0]))
-                )
-            elif is_there is None:
-                self._ledger(
-                    "_strand",
-                    row["uuid"],
-                    ("unknown",),
-                    self.env._("Nobody can tell whether the engine has taken it."),
-                )
-            else:
-                self._ledger(
-                    "_move", row["uuid"], ("unknown",), "released", self.env._("never arrived")
-                )
+        is_there, event_ref = answers.get(row["uuid"], (None, None))
+        age = (now - row["sent_at"]).total_seconds()
+        if is_there:
+            self._ledger("_move", row["uuid"], ("unknown",), "spent", event_ref=event_ref)
+        elif age < engine.late_after or row["uuid"] not in answers:
+            steps = [step for step in LOOK_UP_AFTER if age < step < engine.late_after]
+            due = row["sent_at"] + timedelta(seconds=min([*steps, engine.late_after]))
+            soonest = now + timedelta(seconds=LOOK_UP_AFTER[0])
+            self._ledger("_put_off", row["uuid"], max(due, soonest))
+        elif is_there is None:
+            why = self.env._("Nobody can tell whether the engine has taken it.")
+            self._ledger("_strand", row["uuid"], ("unknown",), why)
+        else:
+            note = self.env._("it never arrived")
+            self._ledger("_move", row["uuid"], ("unknown",), "released", note)
 
     # === What the engine has taken ===
 
@@ -218,19 +236,17 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         if not rows:
             return
         client, deadline = self._client(engine)
-        ends = time.monotonic() + RUN_LIMIT
-        for row in rows if client else ():
-            if time.monotonic() > ends:
-                return
-            try:
-                reactions = client.get_event_reactions(row["event_ref"], deadline=deadline)
-            except EngineError as error:
-                _logger.info("loyalty engine %s: %s", engine.id, error)
-                return
+
+        def look(row):
+            reactions = client.get_event_reactions(row["event_ref"], deadline=deadline)
+            now = self._ledger("_now")
             if reactions.points is not None:
                 self._ledger("_note_shown", row["uuid"], -reactions.points)
-            elif (self._ledger("_now") - row["sent_at"]).total_seconds() > engine.late_after:
-                self._ledger("_put_off", row["uuid"], self._ledger("_now") + timedelta(hours=1))
+            elif (now - row["sent_at"]).total_seconds() > engine.late_after:
+                self._ledger("_put_off", row["uuid"], now + timedelta(hours=1))
+
+        if client:
+            self._each(rows, look, RUN_LIMIT)
 
     @api.model
     def _client(self, engine):
@@ -257,10 +273,14 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             " OR EXISTS (SELECT 1 FROM loyalty_engine_tombstone tombstone"
             "             WHERE tombstone.order_uuid = redemption.order_uuid))",
         )
-        for row in rows:
-            self._ledger("_end", row["uuid"], engine.late_after)
+        self._each(rows, lambda row: self._ledger("_end", row["uuid"], engine.late_after))
         if rows:
             self.env["loyalty.engine.report"]._wake_sender()
+
+    @api.model
+    def _compare_settled(self, engine):
+        rows = self._rows(engine, "redemption.state = 'settled' AND NOT redemption.is_compared")
+        self._each(rows, lambda row: self._ledger("_compare", row["uuid"]))
 
     @api.model
     def _follow_refunds(self, engine):
@@ -270,37 +290,24 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         if not rows:
             return
         client, deadline = self._client(engine)
-        ends = time.monotonic() + RUN_LIMIT
-        for row in rows:
-            if time.monotonic() > ends:
-                return
-            if self._ledger("_call_off_refund", row["uuid"]):
-                continue
-            refund = self._ledger("_refund_of", row["uuid"])
-            if refund["state"] == "dead":
-                self._ledger(
-                    "_strand",
-                    row["uuid"],
-                    ("returning",),
-                    self.env._("The engine did not take the points refund."),
-                )
-            elif refund["state"] == "sent" and client:
-                try:
-                    back = client.get_event_reactions(refund["event_ref"], deadline=deadline).points
-                except EngineError as error:
-                    _logger.info("loyalty engine %s: %s", engine.id, error)
-                    continue
-                if back is not None:
-                    self._ledger("_returned", row["uuid"], back)
-                elif (self._ledger("_now") - refund["sent_at"]).total_seconds() > max(
-                    engine.late_after, 60
-                ):
-                    self._ledger(
-                        "_strand",
-                        row["uuid"],
-                        ("returning",),
-                        self.env._("The engine has the refund, and gave no points for it."),
-                    )
+        self._each(rows, lambda row: self._follow_refund(engine, client, deadline, row), RUN_LIMIT)
+
+    @api.model
+    def _follow_refund(self, engine, client, deadline, row):
+        if self._ledger("_call_off_refund", row["uuid"]):
+            return
+        refund = self._ledger("_refund_of", row["uuid"])
+        if refund["state"] == "dead":
+            why = self.env._("The engine did not take the points refund.")
+            self._ledger("_strand", row["uuid"], ("returning",), why)
+        elif refund["state"] == "sent" and client:
+            back = client.get_event_reactions(refund["event_ref"], deadline=deadline).points
+            age = (self._ledger("_now") - refund["sent_at"]).total_seconds()
+            if back is not None:
+                self._ledger("_returned", row["uuid"], back)
+            elif age > engine.late_after:
+                why = self.env._("The engine has the refund, and gave no points for it.")
+                self._ledger("_strand", row["uuid"], ("returning",), why)
 
     # === For a person ===
 
@@ -308,7 +315,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
     def _list_missing_orders(self, engine):
         """Spent, and the order that should carry it has not come: not lost yet, it may lie on a
         till that is offline. A person decides."""
-        for row in self._rows(
+        rows = self._rows(
             engine,
             "redemption.state = 'spent' AND NOT redemption.is_overdue"
             " AND NOT redemption.is_dropped"
@@ -317,8 +324,8 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             "      AND pos_session.state = 'closed')))",
             old=self.env.cr.now() - ORDER_MISSING_AFTER,
             closed=self.env.cr.now() - timedelta(minutes=5),
-        ):
-            self._ledger("_list_missing", row["uuid"])
+        )
+        self._each(rows, lambda row: self._ledger("_list_missing", row["uuid"]))
 
     @api.model
     def _flag_unbacked(self, engine):
@@ -346,3 +353,9 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             if not self.env["ir.cron"]._commit_progress():
                 return
         self._wake()
+
+    @api.model
+    def _note_found(self, row, answers):
+        is_there, event_ref = answers.get(row["uuid"], (False, None))
+        if is_there:
+            self._ledger("_found_after_all", row["uuid"], event_ref)

@@ -113,20 +113,11 @@ def _look_up(machine, world, number):
                 f"recovery: {name} is found, it is spent",
                 world.with_row(number, state=State.SPENT),
             )
-        elif machine.kinds[number] is Kind.VOUCHER:
+        else:
+            # No order has it: for those it was gone.
             yield Happening(
-                f"audit: {name} is found after all, it is stranded",
-                world.with_row(number, state=State.STRANDED),
-            )
-        elif row.reaction_seen or not machine.has(Protection.REACTION_FIRST):
-            yield Happening(
-                f"audit: {name} is found after all, it is given back",
-                world.with_row(number, state=State.RETURNING, returning=Return.QUEUED),
-            )
-        elif Event(DEDUCT, number) in world.engine.ignored:
-            yield Happening(
-                f"audit: {name} is found after all, no reaction took its points, a person decides",
-                world.with_row(number, state=State.STRANDED),
+                f"audit: {name} is found after all, it is spent and goes back",
+                world.with_row(number, state=State.SPENT, dropped=True),
             )
         return
     if row.state is not State.UNKNOWN:
@@ -185,7 +176,8 @@ def _end(machine, world, number):
         return
     leased = order.leased and machine.has(Protection.LEASE)
     is_dead = (
-        order.stored is Stored.PAID
+        row.dropped
+        or order.stored is Stored.PAID
         or (order.stored is Stored.DELETED and not leased)
         or (order.till is Till.PAID and not machine.has(Protection.PATIENCE))
     )

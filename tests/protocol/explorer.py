@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from .background import clock, outbox, recovery
 from .engine_side import network, other_channel, reactors
 from .promises import Promises
-from .server_side import hold, release, sending, spend
+from .server_side import drop, hold, release, sending, spend
 from .till_side import other_till, till
 
 ACTORS = (
-    *(till, hold, spend, release, sending),
+    *(till, hold, spend, drop, release, sending),
     *(network, reactors, other_channel, other_till),
     *(clock, recovery, outbox),
 )

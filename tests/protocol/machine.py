@@ -28,6 +28,7 @@ class Protection(str, Enum):
     REACTION_FIRST = "points go back when the deduction's reaction was seen"
     RETURN_IS_AWAITED = "a return goes again when its first request can't arrive any more"
     RETURN_IS_LOOKED_UP = "a return is looked for before it goes again"
+    TAKEN_OFF_FIRST = "a till takes a discount off its order before it tells the server"
     STOP_AT_FAILURE = "spending stops at the first redemption that is not confirmed"
     CARRIED_IS_SETTLED = "what is found to be spent is settled where a stored paid order has it"
     MANAGER_IS_TOLD = "a paid order whose discount isn't settled is shown to the manager"
@@ -57,6 +58,7 @@ class Scenario:
     :param balance: points of the member at the beginning
     :param points: what each redemption of points, and the other channel, takes
     :param slow_server: recovery may think a server process dead that is only slow
+    :param minds_change: the cashier may take off what is spent already
     :param till_dies: the till may be lost before its sale is paid
     :param deleted_elsewhere: somebody else may delete the order at the server
     :param lease_runs_out: the till may be at payment for longer than its lease
@@ -74,6 +76,7 @@ class Scenario:
     points: int = 6
     slow_server: bool = False
     deleted_elsewhere: bool = False
+    minds_change: bool = False
     till_dies: bool = False
     lease_runs_out: bool = False
     reactor_off: bool = False

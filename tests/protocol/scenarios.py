@@ -10,8 +10,10 @@ from .world import Kind
 
 V, P = Kind.VOUCHER, Kind.POINTS
 
-VOUCHER = Scenario("a voucher", ((V,),), faults=3, slow_server=True, till_dies=True)
-POINTS = Scenario("points", ((P,),), faults=3, slow_server=True, till_dies=True)
+VOUCHER = Scenario(
+    "a voucher", ((V,),), faults=3, slow_server=True, minds_change=True, till_dies=True
+)
+POINTS = Scenario("points", ((P,),), faults=3, slow_server=True, minds_change=True, till_dies=True)
 DELETED_ELSEWHERE = Scenario(
     "points, the order may be deleted on another till", ((P,),), faults=2, deleted_elsewhere=True
 )
@@ -80,7 +82,7 @@ DAMAGES = (
     Damage((_P.ONE_SPENDS,), POINTS, 0, _B.DEDUCTED_TWICE),
     Damage((_P.ONE_CLAIM,), TWO_TILLS_VOUCHER, 1, _B.TWO_DISCOUNTS),
     Damage((_P.LOCK,), TWO_TILLS_POINTS, 0, _B.BELOW_ZERO),
-    Damage((_P.JUDGED_AT_SPEND, Courtesy.EXPIRY_IS_WRITTEN), TWO_TILLS_POINTS, 0, _B.BELOW_ZERO),
+    Damage((_P.JUDGED_AT_SPEND,), TWO_TILLS_POINTS, 0, _B.BELOW_ZERO),
     Damage((_P.SUBTRACTED_UNTIL_SHOWN,), TWO_TILLS_POINTS, 0, _B.BELOW_ZERO),
     Damage((_P.LATE_IS_AWAITED,), TWO_TILLS_POINTS, 1, _B.BELOW_ZERO),
     Damage((_P.LATE_IS_AWAITED, _P.NEVER_HELD_AGAIN), POINTS, 1, _B.DEDUCTED_TWICE),
@@ -95,6 +97,7 @@ DAMAGES = (
     Damage((_P.RETURN_IS_AWAITED,), POINTS, 1, _B.RETURNED_TWICE),
     Damage((_P.RETURN_IS_LOOKED_UP,), POINTS, 1, _B.RETURNED_TWICE),
     Damage((_P.STOP_AT_FAILURE,), BOTH, 1, _B.NEEDLESS_BURN),
+    Damage((_P.TAKEN_OFF_FIRST,), POINTS, 1, _B.TOLD),
     Damage((_P.CARRIED_IS_SETTLED,), POINTS, 0, _B.TOLD),
     Damage((_P.CARRIED_IS_SETTLED,), VOUCHER, 0, _B.DISCOUNT_AND_DEBT),
     Damage((_P.MANAGER_IS_TOLD,), LEASE_RUNS_OUT, 2, _B.DISCOUNT_AND_RETURN),

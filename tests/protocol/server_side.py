@@ -28,6 +28,7 @@ FORGOTTEN = {"balance_read": None, "seen_before_reading": (), "earlier_sum": Non
 AT_WORK = (Till.WORKING, Till.SPENDING)
 #: Rows of which the ledger knows that the engine took points for them, or may have.
 SENT = (State.SPENDING, State.UNKNOWN)
+SENT_OPEN = (*SENT, State.SPENT)
 
 
 # === Check and hold ===
@@ -159,11 +160,9 @@ def spend(machine, world):
         order = world.orders[machine.order_of[number]]
         if order.till is Till.WORKING or row.attempts >= MOST_ATTEMPTS:
             continue
-        if machine.has(Protection.ONE_SPENDS):
-            if row.state is not State.HELD or row.sendings:
-                continue
-        # A second process saw 'held' before the first one wrote: two clicks, two tabs.
-        elif row.state not in (State.HELD, State.SPENDING):
+        if not _may_be_spent(machine, row):
+            continue
+        if machine.kinds[number] is Kind.VOUCHER and _claimed_by_another(machine, world, number):
             continue
         if order.stored is not Stored.DRAFT and machine.has(Courtesy.NOTHING_FOR_THE_DEAD):
             continue
@@ -179,10 +178,37 @@ def spend(machine, world):
             yield from _judge(machine, world, number, at_spend=True)
 
 
+def _may_be_spent(machine, row):
+    # A hold that ran out is as good as another, if nobody has taken its place.
+    if row.state in (State.HELD, State.EXPIRED):
+        return not (row.sendings and machine.has(Protection.ONE_SPENDS))
+    # A second process saw 'held' before the first one wrote: two clicks, two tabs.
+    return row.state is State.SPENDING and not machine.has(Protection.ONE_SPENDS)
+
+
+def drop(machine, world):
+    """The server hears that something was taken off an order after it was sent."""
+    for number, row in enumerate(world.redemptions):
+        order = world.orders[machine.order_of[number]]
+        if (
+            row.state in SENT_OPEN
+            and not row.dropped
+            and order.till is Till.PAYING
+            and number not in order.carries
+            and machine.scenario.minds_change
+            and machine.has(Protection.TAKEN_OFF_FIRST)
+        ):
+            yield Happening(
+                f"server: hears that {machine.names[number]} is off its order",
+                world.with_row(number, dropped=True),
+            )
+
+
 def release(machine, world):
     """What is still held when its till has gone on is let go: by the till's word, or by time."""
     for number, row in enumerate(world.redemptions):
-        if row.state is State.HELD and world.orders[machine.order_of[number]].till not in AT_WORK:
+        gone_on = world.orders[machine.order_of[number]].till not in AT_WORK
+        if row.state in (State.HELD, State.EXPIRED) and gone_on:
             yield Happening(
                 f"server: releases {machine.names[number]}",
                 world.with_row(number, state=State.RELEASED, overdue=False, **FORGOTTEN),
@@ -273,7 +299,7 @@ def _write_answer(machine, world, number, process):
     over = [State.SPENDING]
     if machine.has(Courtesy.ANSWER_OVER_UNKNOWN):
         over.append(State.UNKNOWN)
-    if said_yes and not machine.has(Protection.WRITE_FIRST):
+    if not machine.has(Protection.WRITE_FIRST):
         over.append(State.HELD)
     state = row.state
     if state in over:

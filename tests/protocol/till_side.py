@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .machine import Happening, Protection
-from .world import State, Stored, Till
+from .world import State, Stored, Till, without
 
 BEFORE_PAID = (Till.WORKING, Till.SPENDING, Till.PAYING)
 
@@ -24,11 +24,19 @@ def till(machine, world):
                 f"{name}: paid, with the discount of {' and '.join(told) or 'nothing'}",
                 world.with_order(number, till=Till.PAID),
             )
-            yield Happening(f"{name}: gives the sale up", _give_up(machine, world, number))
+            given_up = (
+                _leave(world, number)
+                if machine.scenario.minds_change
+                else _give_up(machine, world, number)
+            )
+            yield Happening(f"{name}: gives the sale up", given_up)
             yield from _die(machine, world, number)
-        elif order.till is Till.LOST:
+            if machine.scenario.minds_change:
+                yield from _take_off(machine, world, number)
+        elif order.till is Till.LEFT:
+            # At once, or a day later by a manager who has it in a list.
             yield Happening(
-                f"manager: decides that nobody will pay the order of sale {number + 1}",
+                f"server: hears that nobody will pay the order of sale {number + 1}",
                 _give_up(machine, world, number),
             )
         elif order.till is Till.PAID:
@@ -53,6 +61,7 @@ def _go_on(machine, world, number):
     spent = tuple(row for row, state in states.items() if state is State.SPENT)
     if not machine.has(Protection.TILL_GOES_ON) and spent != tuple(states):
         return
+    spent = tuple(row for row in spent if not world.redemptions[row].dropped)
     names = " and ".join(machine.names[row] for row in spent) or "nothing"
     yield Happening(
         f"{name}: goes on, {names} is spent",
@@ -66,7 +75,7 @@ def _go_on(machine, world, number):
 
 
 def _give_up(machine, world, number):
-    """The cashier deletes the order, here and at the server."""
+    """The order is deleted at the server."""
     if world.orders[number].till is Till.WORKING:
         # No process spends yet: what is held is let go in the same transaction.
         for row in machine.rows_of[number]:
@@ -75,13 +84,30 @@ def _give_up(machine, world, number):
     return world.with_order(number, till=Till.GONE, stored=Stored.DELETED, carries=(), leased=False)
 
 
+def _leave(world, number):
+    return world.with_order(number, till=Till.LEFT, carries=())
+
+
 def _die(machine, world, number):
-    """The till is lost with all that it knew. A day later its order is in a list."""
+    """The till is lost with all that it knew."""
     if machine.scenario.till_dies and world.faults:
-        yield Happening(
-            f"till {number + 1}: is lost",
-            world.failed().with_order(number, till=Till.LOST, carries=()),
-        )
+        yield Happening(f"till {number + 1}: is lost", _leave(world.failed(), number))
+
+
+def _take_off(machine, world, number):
+    """The cashier doesn't want a discount any more that is spent already."""
+    for row in world.orders[number].carries:
+        name = f"till {number + 1}: takes {machine.names[row]} off"
+        off = world.with_order(number, carries=without(world.orders[number].carries, row))
+        if machine.has(Protection.TAKEN_OFF_FIRST):
+            yield Happening(name, off)
+        else:
+            yield Happening(name, off.with_row(row, dropped=True))
+            if world.faults:
+                yield Happening(
+                    f"{name}: the server does, the till doesn't hear of it",
+                    world.failed().with_row(row, dropped=True),
+                )
 
 
 def other_till(machine, world):

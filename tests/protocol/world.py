@@ -63,7 +63,7 @@ class Till(str, Enum):
     PAYING = "at payment"
     PAID = "paid, the order has not reached the server"
     DELIVERED = "paid, the order is at the server"
-    LOST = "stolen or broken, with the order unpaid"
+    LEFT = "given up or lost, the server doesn't know yet"
     GONE = "the sale is no more"
 
 
@@ -134,6 +134,8 @@ class Redemption(NamedTuple):
     return_too_late: bool = False
     #: Its time is over, and nobody has written that down.
     overdue: bool = False
+    #: The cashier took it off the order after it was sent, or it can't be on it any more.
+    dropped: bool = False
     #: A hold runs out once in a story: more would tell nothing new.
     has_expired: bool = False
     # In the memory of a server process.
