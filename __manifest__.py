@@ -25,6 +25,9 @@
     "images": ["static/description/banner.png"],
     "assets": {
         "point_of_sale._assets_pos": ["pos_loyalty_engine/static/src/app/**/*"],
+        "point_of_sale.customer_display_assets": [
+            "pos_loyalty_engine/static/src/customer_display/**/*"
+        ],
         "web.assets_tests": ["pos_loyalty_engine/static/tests/tours/**/*"],
         "web.assets_unit_tests": ["pos_loyalty_engine/static/tests/unit/**/*"],
     },

@@ -1,8 +1,25 @@
 import { formatCurrency } from "@web/core/currency";
+import { deepEqual } from "@web/core/utils/objects";
 import { patch } from "@web/core/utils/patch";
 import { roundPrecision } from "@web/core/utils/numbers";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
+import {
+    reasonInWords,
+    shortInWords,
+    unknownInWords,
+} from "@pos_loyalty_engine/app/utils/discount_words";
+import {
+    discountLines,
+    keyOfTaxes,
+    planDiscounts,
+    readBasket,
+    taxesBeforeMapping,
+    toMoney,
+} from "@pos_loyalty_engine/app/utils/loyalty_discounts";
 import { formatPoints, formatTime } from "@pos_loyalty_engine/app/utils/member_words";
+
+// The orders whose discounts are being recomputed: what that writes asks for no recomputation.
+const recomputing = new Set();
 
 function emptyState() {
     return {
@@ -16,6 +33,10 @@ function emptyState() {
         unsent: null,
         // What the engine told of this sale once it was reported: { pointsEarned, points, readAt }
         receipt: null,
+        // The redemptions of this order as the server tells them; null while they are not known
+        redemptions: null,
+        // What they come to on this basket: see recomputeLoyaltyEngineDiscounts
+        outcome: null,
     };
 }
 
@@ -27,11 +48,14 @@ patch(PosOrder.prototype, {
 
     restoreState(uiState) {
         super.restoreState(...arguments);
-        // No look-up survives a reload, and an order may be older than this module.
+        // No look-up survives a reload, another till may have redeemed something in the meantime,
+        // and an order may be older than this module.
         this.uiState.loyaltyEngine = {
             ...emptyState(),
             ...uiState.loyaltyEngine,
             lookingUp: false,
+            redemptions: null,
+            outcome: null,
         };
     },
 
@@ -126,5 +150,251 @@ patch(PosOrder.prototype, {
         if (unsent && !this.finalized) {
             this.update(unsent);
         }
+    },
+
+    // === What vouchers and points take off ===
+
+    /** The discount lines of redemptions. */
+    get loyaltyEngineDiscountLines() {
+        return this.lines.filter((line) => line.isLoyaltyEngineDiscount);
+    },
+
+    /**
+     * The redemptions of this order as the server told them, each with what it comes to on this
+     * basket: `worth` (money, with taxes), `reason` (why it takes nothing off; "" = it does),
+     * `missingSkus` (what the engine names and the basket has not).
+     */
+    get loyaltyEngineRedemptions() {
+        const { redemptions, outcome } = this.uiState.loyaltyEngine;
+        return (redemptions || []).map((redemption) => {
+            const {
+                worth = 0,
+                reason = "",
+                missingSkus = [],
+            } = outcome?.redemptions[redemption.uuid] || {};
+            return { ...redemption, worth, reason: redemption.reason || reason, missingSkus };
+        });
+    },
+
+    /** How the discounts were calculated, in order: `{name, before, off, after}`, money with taxes. */
+    get loyaltyEngineExplanation() {
+        return this.uiState.loyaltyEngine.outcome?.explanation || [];
+    },
+
+    /** Why this order can't be paid as it is, for the cashier; "" where it can. */
+    get loyaltyEngineBlocked() {
+        if (!this.loyaltyEngineConnection || this.finalized) {
+            return "";
+        }
+        const { redemptions, outcome } = this.uiState.loyaltyEngine;
+        const known = new Set(redemptions?.map(({ uuid }) => uuid));
+        const isUnknown = (line) => !known.has(line.loyalty_engine_redemption);
+        return this.loyaltyEngineDiscountLines.some(isUnknown)
+            ? unknownInWords()
+            : outcome?.short || "";
+    },
+
+    /**
+     * The redemptions of this order, as the server tells them now: all of them, in whatever state.
+     * A discount line of any other is removed.
+     *
+     * @param {Object[]} redemptions
+     */
+    setLoyaltyEngineRedemptions(redemptions) {
+        this.uiState.loyaltyEngine.redemptions = [...redemptions];
+        if (this.finalized) {
+            return;
+        }
+        const known = new Set(redemptions.map(({ uuid }) => uuid));
+        for (const line of this.loyaltyEngineDiscountLines) {
+            if (!known.has(line.loyalty_engine_redemption)) {
+                line.delete();
+            }
+        }
+        this.recomputeLoyaltyEngineDiscounts();
+    },
+
+    /**
+     * What a voucher would be worth on this basket, beside the redemptions that are on it.
+     *
+     * @param {Object[]} discounts
+     * @param {Object} [limits]
+     * @param {string|null} [limits.min_amount]
+     * @param {string|null} [limits.max_amount]
+     * @returns {{amount: number, reason: string, missingSkus: string[]}} `amount`: how much less is
+     *  to be paid; `reason`: why that is nothing
+     */
+    loyaltyEngineWorth(discounts, { min_amount = null, max_amount = null } = {}) {
+        const candidate = {
+            // After every other: a UUID is of hexadecimal digits.
+            uuid: "~",
+            kind: "voucher",
+            booking: "discount",
+            state: "held",
+            frozen_amount: null,
+            discounts,
+            min_amount,
+            max_amount,
+        };
+        const redemptions = this.uiState.loyaltyEngine.redemptions || [];
+        const basket = this._readLoyaltyEngineBasket();
+        const totals = [redemptions, [...redemptions, candidate]].map((list) =>
+            planDiscounts(basket, list, this.loyaltyEngineConnection)
+        );
+        const [without, withIt] = totals.map(({ steps }) => steps.at(-1)?.after ?? basket.total);
+        const { reason, missingSkus } = totals[1].outcomes.at(-1);
+        const amount = without - withIt;
+        return {
+            amount: toMoney(amount, this.currency),
+            reason: amount ? "" : reasonInWords(reason || { code: "nothing_left" }, this.currency),
+            missingSkus,
+        };
+    },
+
+    /**
+     * Bring the discount lines in line with the basket and the redemptions.
+     *
+     * Writes only what changes: a second run changes nothing. Does nothing on an order that is no
+     * draft, and while the redemptions are not known; a line of a redemption that this till doesn't
+     * know (another till has just added it) stays as it is.
+     */
+    recomputeLoyaltyEngineDiscounts() {
+        const { redemptions } = this.uiState.loyaltyEngine;
+        const connection = this.loyaltyEngineConnection;
+        if (!connection || this.finalized || !redemptions || recomputing.has(this.uuid)) {
+            return;
+        }
+        recomputing.add(this.uuid);
+        try {
+            const basket = this._readLoyaltyEngineBasket();
+            const plan = planDiscounts(basket, redemptions, connection);
+            this._writeLoyaltyEngineLines(discountLines(basket, plan), redemptions);
+            this.uiState.loyaltyEngine.outcome = this._describeLoyaltyEnginePlan(plan, redemptions);
+        } finally {
+            recomputing.delete(this.uuid);
+        }
+    },
+
+    _readLoyaltyEngineBasket() {
+        const entries = this.lines
+            .filter((line) => !line.isLoyaltyEngineDiscount)
+            .map((line) => {
+                const parent = line.combo_parent_id;
+                return {
+                    baseLine: line.getBaseLine(),
+                    isGoods: line.isLoyaltyEngineGoods,
+                    codes: line.loyaltyEngineCodes,
+                    combo: parent && {
+                        key: parent.uuid,
+                        quantity: parent.qty,
+                        codes: parent.loyaltyEngineCodes,
+                    },
+                };
+            });
+        return readBasket(entries, this.company, this.currency);
+    },
+
+    _writeLoyaltyEngineLines(wanted, redemptions) {
+        const names = new Map(redemptions.map(({ uuid, name }) => [uuid, name]));
+        const keyOf = (uuid, taxes) => `${uuid} ${keyOfTaxes(taxes)}`;
+        const present = new Map();
+        for (const line of this.loyaltyEngineDiscountLines) {
+            const key = keyOf(line.loyalty_engine_redemption, line.tax_ids);
+            if (present.has(key)) {
+                line.delete();
+            } else if (names.has(line.loyalty_engine_redemption)) {
+                present.set(key, line);
+            }
+        }
+        for (const { redemption, taxes, sources, price_unit, extra_tax_data } of wanted) {
+            const stored = taxesBeforeMapping(taxes, sources, this.fiscal_position_id);
+            const key = keyOf(redemption, stored);
+            const values = { price_unit, extra_tax_data, full_product_name: names.get(redemption) };
+            if (present.has(key)) {
+                this._updateLoyaltyEngineLine(present.get(key), values);
+                present.delete(key);
+            } else {
+                this._createLoyaltyEngineLine(redemption, stored, values);
+            }
+        }
+        present.forEach((line) => line.delete());
+    },
+
+    _createLoyaltyEngineLine(redemption, taxes, values) {
+        // Not by addLineToOrder, which rounds the price, and may select or merge the line.
+        this.models["pos.order.line"].create({
+            order_id: this,
+            product_id: this.models["product.product"].get(
+                this.loyaltyEngineConnection.discount_product_id
+            ),
+            qty: 1,
+            price_type: "automatic",
+            tax_ids: [["link", ...taxes]],
+            loyalty_engine_redemption: redemption,
+            ...values,
+        });
+    },
+
+    _updateLoyaltyEngineLine(line, values) {
+        const changes = Object.entries(values).filter(
+            ([name, value]) => !deepEqual(line[name], value)
+        );
+        if (changes.length) {
+            line.update(Object.fromEntries(changes));
+            // Odoo does not look at extra_tax_data.
+            this.triggerRecomputeAllPrices();
+        }
+    },
+
+    _describeLoyaltyEnginePlan({ outcomes, steps }, redemptions) {
+        const money = (units) => toMoney(units, this.currency);
+        const names = new Map(redemptions.map(({ uuid, name }) => [uuid, name]));
+        const short = outcomes.find((outcome) => outcome.short);
+        return {
+            redemptions: Object.fromEntries(
+                outcomes.map(({ uuid, amount, reason, missingSkus }) => [
+                    uuid,
+                    {
+                        worth: money(amount),
+                        reason: reasonInWords(reason, this.currency),
+                        missingSkus,
+                    },
+                ])
+            ),
+            explanation: steps.map(({ redemption, before, off, after }) => ({
+                name: redemption.name,
+                before: money(before),
+                off: money(off),
+                after: money(after),
+            })),
+            short: short
+                ? shortInWords(
+                      names.get(short.uuid),
+                      money(short.amount + short.short),
+                      money(short.amount),
+                      this.currency
+                  )
+                : "",
+        };
+    },
+
+    // Discounts are shown below what they are on, and the numpad stays with the goods.
+    getOrderlines() {
+        const lines = super.getOrderlines(...arguments);
+        const isOurs = (line) => line.isLoyaltyEngineDiscount;
+        return lines.some(isOurs)
+            ? [...lines.filter((line) => !isOurs(line)), ...lines.filter(isOurs)]
+            : lines;
+    },
+
+    getLastOrderline() {
+        const last = super.getLastOrderline(...arguments);
+        return last?.isLoyaltyEngineDiscount
+            ? this.lines.findLast((line) => !line.isLoyaltyEngineDiscount && !line.is_reward_line)
+            : last;
+    },
+
+    removeOrderline(line) {
+        return line.isLoyaltyEngineDiscount ? false : super.removeOrderline(...arguments);
     },
 });

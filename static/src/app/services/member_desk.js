@@ -4,10 +4,14 @@ import { browser } from "@web/core/browser/browser";
 import { ask, makeAwaitable } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import { PartnerList } from "@point_of_sale/app/screens/partner_list/partner_list";
 import { MemberPopup } from "@pos_loyalty_engine/app/components/popups/member_popup/member_popup";
+import { holdInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 import { formatPoints, inWords, keptInWords } from "@pos_loyalty_engine/app/utils/member_words";
 
 // The engine has answered, and there is no member to put on the order.
 const NO_MEMBER = new Set(["unknown", "ambiguous", "restricted"]);
+
+// The engine could not be asked.
+const ENGINE_TROUBLE = new Set(["slow", "down", "limited", "refused", "offline", "failed"]);
 
 // A code of which the documentation says that it names a member: the engine's id (a UUID) or the
 // account number of 7 digits (D-TX). Other codes may be members' too (auth identifiers).
@@ -62,11 +66,18 @@ export class MemberDesk {
      * @param {Object} [options]
      * @param {Object} [options.order]
      * @param {boolean} [options.isSilent] the caller tells the cashier the result
+     * @param {"scan" | "typed" | "picked"} [options.presented] where the code comes from
      * @returns {Promise<{status: string, retryAfter?: number}>} as of the service; "superseded"
      *  when the answer came too late to matter
      */
-    async identify(code, { order = this.pos.getOrder(), isSilent = false } = {}) {
+    async identify(
+        code,
+        { order = this.pos.getOrder(), isSilent = false, presented = "picked" } = {}
+    ) {
         order.assertEditable();
+        if (this._mustStay(order, code)) {
+            return { status: "superseded" };
+        }
         const pending = this.lookups.get(order.uuid);
         const before = pending ? pending.before : this._snapshot(order);
         const isSame = before && [before.code, before.ref].includes(code);
@@ -76,7 +87,9 @@ export class MemberDesk {
             return answer;
         }
         if (answer.status === "found") {
-            this._welcome(order, isSame ? before.code : code, answer);
+            // Asking again takes nothing from a card that was shown.
+            const isShown = isSame && presented === "picked";
+            this._welcome(order, isSame ? before.code : code, answer, !isShown && presented);
         } else if (NO_MEMBER.has(answer.status)) {
             order.setLoyaltyEngineMember(isSame ? {} : before || {});
         } else if (isSame && before.ref) {
@@ -122,17 +135,18 @@ export class MemberDesk {
      */
     async offer(code, notFound) {
         const order = this.pos.getOrder();
+        if (this._mustStay(order, code)) {
+            return;
+        }
         const before = this._snapshot(order);
         const answer = await this._lookUp(order, code, before);
         if (answer.status === "superseded") {
             return;
         }
         if (answer.status === "found") {
-            this._welcome(order, code, answer);
+            this._welcome(order, code, answer, "scan");
         } else if (answer.status === "unknown") {
-            remember(this.strangers, code, Date.now() + STRANGER_FOR);
-            await notFound();
-            this.tell(answer, code, order);
+            await this._offerAsVoucher(order, code, notFound);
         } else if (NO_MEMBER.has(answer.status)) {
             this.tell(answer, code, order);
         } else {
@@ -144,6 +158,44 @@ export class MemberDesk {
             }
             this.tell(answer, code, order);
         }
+    }
+
+    /**
+     * No member has it, so it may be a voucher. In this order because a member is only looked up,
+     * while the check of a voucher leaves a trace at the engine.
+     */
+    async _offerAsVoucher(order, code, notFound) {
+        const answer = await this.pos.loyaltyEngineRedemptionDesk.offer(order, code);
+        if (answer && answer.status !== "unknown") {
+            if (answer.status !== "held") {
+                this.pausedUntil = ENGINE_TROUBLE.has(answer.status)
+                    ? Date.now() + PAUSE_AFTER_TROUBLE
+                    : this.pausedUntil;
+                this.pos.notification.add(holdInWords(answer), { type: "warning" });
+            }
+            return;
+        }
+        remember(this.strangers, code, Date.now() + STRANGER_FOR);
+        await notFound();
+        if (answer) {
+            this.pos.notification.add(
+                _t('Neither a member nor a voucher has the code "%s".', code),
+                { type: "warning" }
+            );
+        } else {
+            this.tell({ status: "unknown" }, code, order);
+        }
+    }
+
+    /** Whether another code can't take the place of the member; then the cashier is told why. */
+    _mustStay(order, code) {
+        const { code: present, ref } = order.loyaltyEngineMember || {};
+        const words = this.pos.loyaltyEngineRedemptionDesk.whyMemberStays(order);
+        if (!words || [present, ref].includes(code)) {
+            return false;
+        }
+        this.pos.notification.add(words, { type: "warning" });
+        return true;
     }
 
     /**
@@ -208,8 +260,12 @@ export class MemberDesk {
      * @param {Object} order
      */
     remove(order) {
+        if (this._mustStay(order)) {
+            return;
+        }
         this._settle(order);
         order.setLoyaltyEngineMember();
+        return this.pos.loyaltyEngineRedemptionDesk.onMemberChanged(order, "");
     }
 
     /**
@@ -219,7 +275,8 @@ export class MemberDesk {
      */
     openPopup(order) {
         this.pos.dialog.add(MemberPopup, {
-            identify: (code) => this.identify(code, { order, isSilent: true }),
+            identify: (code, presented) =>
+                this.identify(code, { order, isSilent: true, presented }),
             tell: (answer, code) => this.tell(answer, code, order),
         });
     }
@@ -274,9 +331,13 @@ export class MemberDesk {
         return order.loyaltyEngineMember && { ...order.loyaltyEngineMember };
     }
 
-    _welcome(order, code, { member, partnerId }) {
+    _welcome(order, code, { member, partnerId }, presented) {
         const wallet = { ...member, isLinked: Boolean(partnerId), seenAt: Date.now() };
+        if (presented) {
+            order.uiState.loyaltyEngine.presented = { code, how: presented };
+        }
         order.setLoyaltyEngineMember({ code, ref: member.ref, wallet });
+        this.pos.loyaltyEngineRedemptionDesk.onMemberChanged(order, member.ref);
         if (this.pos.ui.isSmall && this._isCurrent(order)) {
             // On a phone the order is not beside the products.
             const parts = [member.tier, member.name || member.accountNumber];

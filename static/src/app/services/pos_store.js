@@ -3,25 +3,27 @@ import { patch } from "@web/core/utils/patch";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
 import { LoyaltyEngineService } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import { MemberDesk } from "@pos_loyalty_engine/app/services/member_desk";
+import { RedemptionDesk } from "@pos_loyalty_engine/app/services/redemption_desk";
 
 patch(PosStore.prototype, {
     async processServerData() {
         const result = await super.processServerData(...arguments);
         const connection = this.config._loyalty_engine;
         // Null where no connection is set: then nothing in this module does anything.
-        this.loyaltyEngineDesk = connection
-            ? markRaw(
-                  new MemberDesk(
-                      this,
-                      new LoyaltyEngineService({
-                          configId: this.config.id,
-                          sessionId: () => this.session.id,
-                          timeLimit: connection.time_limit,
-                          isOffline: () => this.data.network.offline,
-                      })
-                  )
-              )
+        const service =
+            connection &&
+            new LoyaltyEngineService({
+                configId: this.config.id,
+                sessionId: () => this.session.id,
+                timeLimit: connection.time_limit,
+                spendLimit: connection.spend_limit,
+                tillKey: () => `${this.device.identifier}`,
+                isOffline: () => this.data.network.offline,
+            });
+        this.loyaltyEngineRedemptionDesk = connection
+            ? markRaw(new RedemptionDesk(this, service))
             : null;
+        this.loyaltyEngineDesk = connection ? markRaw(new MemberDesk(this, service)) : null;
         if (this.barcodeReader) {
             this.barcodeReader.loyaltyEngineDesk = this.loyaltyEngineDesk;
         }
@@ -53,6 +55,73 @@ patch(PosStore.prototype, {
         return result;
     },
 
+    createNewOrder() {
+        const order = super.createNewOrder(...arguments);
+        this.loyaltyEngineRedemptionDesk?.onNewOrder(order);
+        return order;
+    },
+
+    // --- The basket of an order for which something is being, or was, redeemed ---
+
+    async addLineToOrder(vals, order) {
+        const desk = this.loyaltyEngineRedemptionDesk;
+        if (desk?.guardsBasket(order) && !this._loyaltyEngineIsTip(vals)) {
+            if (!(await desk.mayChangeBasket(order))) {
+                return;
+            }
+        }
+        return super.addLineToOrder(...arguments);
+    },
+
+    // A tip comes on top of the sale; what was redeemed for it doesn't change.
+    _loyaltyEngineIsTip({ product_id }) {
+        return Boolean(product_id && product_id.id === this.config.tip_product_id?.id);
+    },
+
+    async setDiscountFromUI(line) {
+        const desk = this.loyaltyEngineRedemptionDesk;
+        if (desk?.guardsBasket(line.order_id) && !(await desk.mayChangeBasket(line.order_id))) {
+            return;
+        }
+        return super.setDiscountFromUI(...arguments);
+    },
+
+    async selectPricelist() {
+        const desk = this.loyaltyEngineRedemptionDesk;
+        const order = this.getOrder();
+        if (desk?.guardsBasket(order) && !(await desk.mayChangeBasket(order))) {
+            return;
+        }
+        return super.selectPricelist(...arguments);
+    },
+
+    async validateOrderFast() {
+        if (this.loyaltyEngineRedemptionDesk?.isBusy(this.getOrder())) {
+            return;
+        }
+        return super.validateOrderFast(...arguments);
+    },
+
+    // --- Deleting ---
+
+    async _onBeforeDeleteOrder(order) {
+        const desk = this.loyaltyEngineRedemptionDesk;
+        if (desk && !(await desk.mayDelete(order))) {
+            return false;
+        }
+        return super._onBeforeDeleteOrder(...arguments);
+    },
+
+    removeOrder(order) {
+        const desk = this.loyaltyEngineRedemptionDesk;
+        if (desk && !desk.mayRemove(order)) {
+            return;
+        }
+        const result = super.removeOrder(...arguments);
+        desk?.onRemoved(order);
+        return result;
+    },
+
     // An order without lines but with a member is somebody's: the next customer gets another one.
     getEmptyOrder() {
         const order = super.getEmptyOrder(...arguments);
@@ -60,8 +129,11 @@ patch(PosStore.prototype, {
     },
 
     async printReceipt({ basic = false, order = this.getOrder() } = {}) {
-        if (!basic) {
-            await this.loyaltyEngineDesk?.readReceipt(order);
+        if (!basic && this.loyaltyEngineDesk) {
+            await Promise.all([
+                this.loyaltyEngineDesk.readReceipt(order),
+                this.loyaltyEngineRedemptionDesk.readReceipt(order),
+            ]);
         }
         return super.printReceipt(...arguments);
     },

@@ -13,16 +13,24 @@ beforeEach(async () => {
         configId: 3,
         sessionId: () => 7,
         timeLimit: 5,
+        spendLimit: 8,
+        tillKey: () => "device-1",
         isOffline: () => isOffline,
     });
 });
 
 async function serve(route, answer) {
-    onRpc(`/pos_loyalty_engine/${route}`, async (request) => {
-        const { params } = await request.json();
-        expect.step(params);
-        return answer(params);
-    });
+    await serveAll({ [route]: answer });
+}
+
+async function serveAll(answers) {
+    for (const [route, answer] of Object.entries(answers)) {
+        onRpc(`/pos_loyalty_engine/${route}`, async (request) => {
+            const { params } = await request.json();
+            expect.step(params);
+            return answer(params);
+        });
+    }
     await makeMockServer();
 }
 
@@ -150,4 +158,175 @@ test("a receipt tells points and balance, zero included", async () => {
         readAt: "2026-01-02T10:11:13.000Z",
     });
     expect.verifySteps([{ config_id: 3, session_id: 7, order_uuid: "uuid" }]);
+});
+
+// --- Vouchers and points ---
+
+const TILL = { config_id: 3, session_id: 7 };
+
+function redemption(uuid, values = {}) {
+    return { uuid, kind: "voucher", booking: "discount", state: "held", ...values };
+}
+
+test("vouchers come as the server tells them", async () => {
+    const answers = [
+        { status: "found", vouchers: [{ benefit: "b1" }] },
+        { status: "found" },
+        { status: "limited", retry_after: 7 },
+    ];
+    await serve("vouchers", () => answers.shift());
+    expect(await service.vouchers("ref-1")).toEqual({
+        status: "found",
+        vouchers: [{ benefit: "b1" }],
+    });
+    expect((await service.vouchers("ref-1")).status).toBe("failed");
+    expect(await service.vouchers("ref-1")).toEqual({
+        status: "limited",
+        reason: "",
+        retryAfter: 7,
+    });
+    const asked = { ...TILL, member_ref: "ref-1" };
+    expect.verifySteps([asked, asked, asked]);
+});
+
+test("a voucher is held by its code as it is, or by the engine's id", async () => {
+    await serve("hold_voucher", () => ({ status: "held", redemption: redemption("r1") }));
+    const code = " pro MO\t3xp ";
+    const answer = await service.holdVoucher("order-1", {
+        code,
+        memberRef: "m",
+        presented: "scan",
+    });
+    expect(answer.status).toBe("held");
+    expect(answer.redemption.uuid).toBe("r1");
+    await service.holdVoucher("order-1", { benefit: "b1" });
+    const asked = { ...TILL, order_uuid: "order-1" };
+    expect.verifySteps([
+        { ...asked, member_ref: "m", presented: "scan", code: " pro MO\t3xp " },
+        { ...asked, member_ref: "", presented: "picked", benefit: "b1" },
+    ]);
+});
+
+test("why something is not held comes through", async () => {
+    const answers = [
+        { status: "held_elsewhere", where: "Till 2" },
+        { status: "too_many", available: 12 },
+        { status: "refused", reason: "used up" },
+        { status: "limit", reason: "one a day" },
+        { status: "needs_card" },
+        { status: "needs_pin" },
+        { status: "unreadable" },
+        { status: "unknown" },
+        { status: "down" },
+        // Held, and nothing is: no answer that anybody agreed on
+        { status: "held" },
+        { status: "surprise" },
+    ];
+    const expected = [
+        { status: "held_elsewhere", where: "Till 2" },
+        { status: "too_many", available: 12 },
+        { status: "refused", reason: "used up" },
+        { status: "limit", reason: "one a day" },
+        { status: "needs_card" },
+        { status: "needs_pin" },
+        { status: "unreadable" },
+        { status: "unknown" },
+        { status: "down" },
+        { status: "failed" },
+        { status: "failed" },
+    ];
+    await serve("hold_points", () => answers.shift());
+    for (const wanted of expected) {
+        const answer = await service.holdPoints("o", { memberRef: "m", points: 5, due: "1.00" });
+        expect(answer).toMatchObject(wanted);
+    }
+    const asked = {
+        ...TILL,
+        order_uuid: "o",
+        member_ref: "m",
+        presented: "picked",
+        points: 5,
+        due: "1.00",
+        pin: "",
+    };
+    expect.verifySteps(expected.map(() => asked));
+});
+
+test("points are held as points or as money, with a PIN where there is one", async () => {
+    await serve("hold_points", () => ({ status: "needs_pin" }));
+    await service.holdPoints("o", { memberRef: "m", amount: "2.50", due: "4.00" });
+    await service.holdPoints("o", { memberRef: "m", points: 250, due: "4.00", pin: "1234" });
+    const asked = {
+        ...TILL,
+        order_uuid: "o",
+        member_ref: "m",
+        presented: "picked",
+        due: "4.00",
+    };
+    expect.verifySteps([
+        { ...asked, amount: "2.50", pin: "" },
+        { ...asked, points: 250, pin: "1234" },
+    ]);
+});
+
+test("a spend has the seconds that the step may take, a look at it three", async () => {
+    await serveAll({ spend: () => new Deferred(), redemptions: () => new Deferred() });
+    const claims = [{ uuid: "r1", amount: "5.00" }];
+    let answer = null;
+    service.spend("o", claims).then((result) => (answer = result));
+    await advanceTime(7900);
+    expect(answer).toBe(null);
+    await advanceTime(200);
+    expect(answer.status).toBe("slow");
+    answer = null;
+    service.redemptions("o").then((result) => (answer = result));
+    await advanceTime(2900);
+    expect(answer).toBe(null);
+    await advanceTime(200);
+    expect(answer.status).toBe("slow");
+    expect.verifySteps([
+        { ...TILL, order_uuid: "o", till_key: "device-1", claims },
+        { ...TILL, order_uuid: "o" },
+    ]);
+});
+
+test("lists without a list are failures, never empty", async () => {
+    await serveAll({
+        redemptions: () => ({ status: "found" }),
+        release: () => ({ status: "done", redemptions: null }),
+    });
+    expect((await service.redemptions("o")).status).toBe("failed");
+    expect((await service.release("o", ["r1"])).status).toBe("failed");
+    expect.verifySteps([
+        { ...TILL, order_uuid: "o" },
+        { ...TILL, order_uuid: "o", till_key: "device-1", uuids: ["r1"] },
+    ]);
+});
+
+test("an order that is being paid elsewhere is told with the till", async () => {
+    const answers = [
+        { status: "at_payment", where: "Till 2" },
+        { status: "done" },
+        { status: "down" },
+    ];
+    await serve("abandon", () => answers.shift());
+    expect(await service.abandon("o")).toEqual({ status: "at_payment", where: "Till 2" });
+    expect(await service.abandon("o")).toEqual({ status: "done" });
+    expect((await service.abandon("o")).status).toBe("down");
+    const asked = { ...TILL, order_uuid: "o", till_key: "device-1" };
+    expect.verifySteps([asked, asked, asked]);
+});
+
+test("offline, nothing of vouchers and points is asked", async () => {
+    isOffline = true;
+    for (const ask of [
+        () => service.vouchers("m"),
+        () => service.holdVoucher("o", { code: "x" }),
+        () => service.holdPoints("o", { points: 1 }),
+        () => service.pointsTerms("o", "m"),
+        () => service.redemptions("o"),
+        () => service.release("o", []),
+    ]) {
+        expect((await ask()).status).toBe("offline");
+    }
 });

@@ -1,6 +1,7 @@
 import { Component, useEffect, useExternalListener, useState } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { browser } from "@web/core/browser/browser";
+import { RedemptionList } from "@pos_loyalty_engine/app/components/redemption_list/redemption_list";
 import { usePos } from "@point_of_sale/app/hooks/pos_hook";
 import {
     ageInWords,
@@ -15,11 +16,13 @@ const STALE = 300;
 /** One line about the member of an order, and what the cashier can do about it. */
 export class MemberPanel extends Component {
     static template = "pos_loyalty_engine.MemberPanel";
+    static components = { RedemptionList };
     static props = { order: Object };
 
     setup() {
         this.pos = usePos();
         this.desk = this.pos.loyaltyEngineDesk;
+        this.redemptionDesk = this.pos.loyaltyEngineRedemptionDesk;
         this.state = useState({ now: Date.now() });
         this.formatPoints = formatPoints;
         useEffect(
@@ -32,9 +35,16 @@ export class MemberPanel extends Component {
             (seenAt) => seenAt && this._watchAge(seenAt),
             () => [this.wallet?.seenAt]
         );
-        useExternalListener(window, "pos-network-online", () =>
-            this.desk.onOnline(this.props.order)
+        useEffect(
+            () => {
+                this.redemptionDesk.ensure(this.props.order);
+            },
+            () => [this.props.order.uuid, this.props.order.isSynced]
         );
+        useExternalListener(window, "pos-network-online", () => {
+            this.desk.onOnline(this.props.order);
+            this.redemptionDesk.ensure(this.props.order);
+        });
     }
 
     get member() {
@@ -84,6 +94,36 @@ export class MemberPanel extends Component {
         };
         tick();
         return () => browser.clearTimeout(timer);
+    }
+
+    // --- Vouchers and points ---
+
+    get offersVouchers() {
+        return this.redemptionDesk.offersVouchers(this.props.order);
+    }
+
+    get offersPoints() {
+        return this.redemptionDesk.offersPoints(this.props.order);
+    }
+
+    get hasRedemptions() {
+        return this.props.order.loyaltyEngineShown.length > 0;
+    }
+
+    get hasExplanation() {
+        return this.props.order.loyaltyEngineExplanation.length > 0;
+    }
+
+    openVouchers() {
+        this.redemptionDesk.openVouchers(this.props.order);
+    }
+
+    openPoints() {
+        this.redemptionDesk.openPoints(this.props.order);
+    }
+
+    explain() {
+        this.redemptionDesk.openExplanation(this.props.order);
     }
 
     identify() {

@@ -12,11 +12,77 @@ patch(PaymentScreen.prototype, {
         super.setup(...arguments);
         if (this.pos.loyaltyEngineDesk) {
             // The card is often shown only when it comes to paying.
-            useBarcodeReader({ loyalty_engine_member: this._barcodeLoyaltyEngineMemberAction });
+            useBarcodeReader({
+                loyalty_engine_member: this._barcodeLoyaltyEngineMemberAction,
+                loyalty_engine_voucher: this._barcodeLoyaltyEngineVoucherAction,
+            });
         }
     },
 
     _barcodeLoyaltyEngineMemberAction(code) {
-        this.pos.loyaltyEngineDesk.identify(code.code, { order: this.currentOrder });
+        this.pos.loyaltyEngineDesk.identify(code.code, {
+            order: this.currentOrder,
+            presented: "scan",
+        });
+    },
+
+    _barcodeLoyaltyEngineVoucherAction(code) {
+        this.pos.loyaltyEngineRedemptionDesk.addVoucher(this.currentOrder, { code: code.code });
+    },
+
+    get loyaltyEngineIsBusy() {
+        return Boolean(this.pos.loyaltyEngineRedemptionDesk?.isBusy(this.currentOrder));
+    },
+
+    // With one single terminal the request leaves by itself: not before what is held was spent, and
+    // that waits for a press.
+    onMounted() {
+        const desk = this.pos.loyaltyEngineRedemptionDesk;
+        this.loyaltyEngineIsEntering = Boolean(desk?.standsBefore(this.currentOrder));
+        try {
+            return super.onMounted(...arguments);
+        } finally {
+            this.loyaltyEngineIsEntering = false;
+        }
+    },
+
+    // The gate before money moves: send, retry, fast payment on adding a line, QR, cash machine.
+    async sendPaymentRequest(line) {
+        const desk = this.pos.loyaltyEngineRedemptionDesk;
+        const order = line.pos_order_id;
+        if (desk?.standsBefore(order)) {
+            if (this.loyaltyEngineIsEntering || !(await desk.mayPay(order))) {
+                return;
+            }
+            const isWaiting = ["pending", "retry"].includes(line.getPaymentStatus());
+            if (order.finalized || !order.payment_ids.includes(line) || !isWaiting) {
+                return;
+            }
+        }
+        return super.sendPaymentRequest(...arguments);
+    },
+
+    // --- While an order is being worked on, its payments stay as they are ---
+
+    async addNewPaymentLine() {
+        if (this.loyaltyEngineIsBusy) {
+            return false;
+        }
+        return super.addNewPaymentLine(...arguments);
+    },
+
+    updateSelectedPaymentline() {
+        if (this.loyaltyEngineIsBusy) {
+            this.numberBuffer.reset();
+            return;
+        }
+        return super.updateSelectedPaymentline(...arguments);
+    },
+
+    deletePaymentLine() {
+        if (this.loyaltyEngineIsBusy) {
+            return;
+        }
+        return super.deletePaymentLine(...arguments);
     },
 });

@@ -8,12 +8,19 @@ patch(ProductScreen.prototype, {
     setup() {
         super.setup(...arguments);
         if (this.pos.loyaltyEngineDesk) {
-            useBarcodeReader({ loyalty_engine_member: this._barcodeLoyaltyEngineMemberAction });
+            useBarcodeReader({
+                loyalty_engine_member: this._barcodeLoyaltyEngineMemberAction,
+                loyalty_engine_voucher: this._barcodeLoyaltyEngineVoucherAction,
+            });
         }
     },
 
+    _barcodeLoyaltyEngineVoucherAction(code) {
+        this.pos.loyaltyEngineRedemptionDesk.addVoucher(this.currentOrder, { code: code.code });
+    },
+
     _barcodeLoyaltyEngineMemberAction(code) {
-        this.pos.loyaltyEngineDesk.identify(code.code);
+        this.pos.loyaltyEngineDesk.identify(code.code, { presented: "scan" });
     },
 
     async _barcodeProductAction(code) {

@@ -8,7 +8,7 @@ export class MemberPopup extends Component {
     static template = "pos_loyalty_engine.MemberPopup";
     static components = { Dialog };
     static props = {
-        // (code) => Promise of an answer of LoyaltyEngineService.identify
+        // (code, "scan" | "typed") => Promise of an answer of LoyaltyEngineService.identify
         identify: Function,
         // (answer, code) => void: say elsewhere what this popup can't say any more
         tell: Function,
@@ -35,7 +35,7 @@ export class MemberPopup extends Component {
     onScan(parsed) {
         this.state.code = Array.isArray(parsed) ? parsed[0].base_code : parsed.code;
         // Not returned: the barcode reader waits for what a handler returns.
-        this.confirm();
+        this.confirm("scan");
     }
 
     onKeydown(ev) {
@@ -45,13 +45,13 @@ export class MemberPopup extends Component {
         }
     }
 
-    async confirm() {
+    async confirm(presented = "typed") {
         const code = this.state.code.trim();
         if (!code || this.state.isBusy) {
             return;
         }
         Object.assign(this.state, { isBusy: true, words: "" });
-        const answer = await this.props.identify(code);
+        const answer = await this.props.identify(code, presented);
         const isOpen = status(this) === "mounted";
         if (["found", "superseded"].includes(answer.status)) {
             return isOpen && this.props.close();

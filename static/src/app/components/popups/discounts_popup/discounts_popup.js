@@ -1,0 +1,18 @@
+import { Component } from "@odoo/owl";
+import { Dialog } from "@web/core/dialog/dialog";
+import { formatCurrency } from "@web/core/currency";
+
+/** How the discounts of an order were calculated, step by step. */
+export class DiscountsPopup extends Component {
+    static template = "pos_loyalty_engine.DiscountsPopup";
+    static components = { Dialog };
+    static props = { order: Object, close: Function };
+
+    get steps() {
+        return this.props.order.loyaltyEngineExplanation;
+    }
+
+    format(amount) {
+        return formatCurrency(amount, this.props.order.currency.id);
+    }
+}

@@ -1,0 +1,129 @@
+import { Component, onMounted, onWillStart, status, useEffect, useRef, useState } from "@odoo/owl";
+import { Dialog } from "@web/core/dialog/dialog";
+import { formatCurrency } from "@web/core/currency";
+import { useService } from "@web/core/utils/hooks";
+import { inWords } from "@pos_loyalty_engine/app/utils/member_words";
+import { holdInWords, voucherInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
+
+const { DateTime } = luxon;
+
+/** A field for a voucher's code, and below it the vouchers that the member has. */
+export class VoucherPopup extends Component {
+    static template = "pos_loyalty_engine.VoucherPopup";
+    static components = { Dialog };
+    static props = { order: Object, desk: Object, close: Function };
+
+    setup() {
+        this.state = useState({
+            code: "",
+            words: "",
+            isBusy: false,
+            // null = being fetched
+            cards: null,
+            trouble: "",
+        });
+        this.inputRef = useRef("input");
+        this.barcodeReader = useService("barcode_reader");
+        onWillStart(() => {
+            this.readWallet();
+        });
+        onMounted(() => this.inputRef.el.focus());
+        // Every scan is meant for this window, whatever its type; with the cursor in the field the
+        // scanner simply types there.
+        useEffect(
+            () =>
+                this.barcodeReader?.register(
+                    new Proxy({}, { get: () => (parsed) => this.onScan(parsed) }),
+                    true
+                ),
+            () => []
+        );
+    }
+
+    get member() {
+        return this.props.order.loyaltyEngineMember;
+    }
+
+    async readWallet() {
+        if (!this.member?.ref) {
+            this.state.cards = [];
+            return;
+        }
+        Object.assign(this.state, { cards: null, trouble: "" });
+        const answer = await this.props.desk.service.vouchers(this.member.ref);
+        if (answer.status !== "found") {
+            Object.assign(this.state, { cards: [], trouble: inWords(answer, this.member.code) });
+            return;
+        }
+        this.state.cards = answer.vouchers
+            .map((voucher) => this._card(voucher))
+            .sort((a, b) => Boolean(a.reason) - Boolean(b.reason) || b.amount - a.amount);
+    }
+
+    _card(voucher) {
+        const { order } = this.props;
+        const standing = voucherInWords(voucher);
+        const worth =
+            !standing && voucher.discounts
+                ? order.loyaltyEngineWorth(voucher.discounts, voucher)
+                : { amount: 0, reason: standing || voucherInWords({ state: "unreadable" }) };
+        return {
+            benefit: voucher.benefit,
+            name: voucher.name,
+            code: voucher.code,
+            amount: worth.amount,
+            worth: worth.amount ? formatCurrency(worth.amount, order.currency.id) : "",
+            reason: worth.amount ? "" : worth.reason,
+            expiry: voucher.expires_at
+                ? DateTime.fromISO(voucher.expires_at).toLocaleString(DateTime.DATE_MED)
+                : "",
+        };
+    }
+
+    onScan(parsed) {
+        this.state.code = Array.isArray(parsed) ? parsed[0].base_code : parsed.code;
+        // Not returned: the barcode reader waits for what a handler returns.
+        this.confirm();
+    }
+
+    onKeydown(ev) {
+        if (ev.key === "Enter") {
+            ev.preventDefault();
+            this.confirm();
+        }
+    }
+
+    async confirm() {
+        // A scanner may add a line end; whatever else is in a code belongs to it.
+        const code = this.state.code.replace(/[\r\n]+$/, "");
+        if (code.trim()) {
+            await this._add({ code });
+        }
+    }
+
+    async choose(card) {
+        if (!card.reason) {
+            await this._add({ benefit: card.benefit });
+        }
+    }
+
+    async _add(voucher) {
+        if (this.state.isBusy) {
+            return;
+        }
+        Object.assign(this.state, { isBusy: true, words: "" });
+        const answer = await this.props.desk.addVoucher(this.props.order, voucher, {
+            isSilent: true,
+        });
+        const isHere = status(this) === "mounted";
+        if (answer.status === "held") {
+            return isHere && this.props.close();
+        }
+        if (!isHere) {
+            return this.props.desk.notify(holdInWords(answer));
+        }
+        Object.assign(this.state, { isBusy: false, words: holdInWords(answer) });
+        this.inputRef.el.focus();
+        this.inputRef.el.select();
+    }
+}

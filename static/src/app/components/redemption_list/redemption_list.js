@@ -1,0 +1,63 @@
+import { Component } from "@odoo/owl";
+import { _t } from "@web/core/l10n/translation";
+import { formatCurrency } from "@web/core/currency";
+import { usePos } from "@point_of_sale/app/hooks/pos_hook";
+import {
+    isOnOrder,
+    isSpent,
+    nameInWords,
+    stateInWords,
+} from "@pos_loyalty_engine/app/utils/redemption_words";
+
+/** What was applied to an order, a line each, and how far it is. */
+export class RedemptionList extends Component {
+    static template = "pos_loyalty_engine.RedemptionList";
+    static props = { order: Object };
+
+    setup() {
+        this.pos = usePos();
+        this.desk = this.pos.loyaltyEngineRedemptionDesk;
+    }
+
+    get rows() {
+        const { order } = this.props;
+        return order.loyaltyEngineShown.map((redemption) => {
+            const { icon, color, words } = stateInWords(redemption);
+            const worth = isOnOrder(redemption) ? order.loyaltyEngineValueOf(redemption) : 0;
+            const isIdle = redemption.state === "held" && order.currency.isZero(worth);
+            return {
+                redemption,
+                icon: isIdle ? "fa-pause-circle-o" : icon,
+                color: isIdle ? "text-warning" : color,
+                words: isIdle ? redemption.reason || _t("takes nothing off this basket") : words,
+                name: nameInWords(redemption),
+                code: redemption.code,
+                worth: worth ? `− ${formatCurrency(worth, order.currency.id)}` : "",
+                removal: this._removal(redemption),
+            };
+        });
+    }
+
+    /** What the button at the end of a line does, in a word; "" = there is none. */
+    _removal(redemption) {
+        const { order } = this.props;
+        if (["spending", "unknown"].includes(redemption.state) || order.finalized) {
+            return "";
+        }
+        if (!isOnOrder(redemption)) {
+            return _t("Dismiss");
+        }
+        if (order.loyaltyEnginePaymentTaken) {
+            return "";
+        }
+        return isSpent(redemption) ? _t("Cancel the redemption") : _t("Take it off");
+    }
+
+    remove(redemption) {
+        this.desk.remove(this.props.order, redemption);
+    }
+
+    refresh() {
+        this.desk.refresh(this.props.order);
+    }
+}

@@ -1,0 +1,141 @@
+import { _t } from "@web/core/l10n/translation";
+import { patch } from "@web/core/utils/patch";
+import { PosOrder } from "@point_of_sale/app/models/pos_order";
+import { formatPoints } from "@pos_loyalty_engine/app/utils/member_words";
+import { isGone, isOpen, isSpent } from "@pos_loyalty_engine/app/utils/redemption_words";
+
+// Payment lines with these are still paper: no money has moved, none is being moved.
+const UNPAID = new Set([undefined, null, false, "", "pending", "retry", "reversed"]);
+
+function emptyState() {
+    return {
+        // What is being done about the redemptions of this order, and nothing else may be done
+        // meanwhile: null or { kind: "add" | "remove" | "look" | "spend", done, of }
+        step: null,
+        // How the member with this code came onto the order here: { code, how }, how being "scan",
+        // "typed" or "picked" (with the customer)
+        presented: null,
+        // What was sold when something was spent, see loyaltyEngineBasket; false = nothing is spent
+        closedBasket: false,
+        // Redemptions (uuids) that were taken off while the server could not be told
+        dropped: [],
+    };
+}
+
+patch(PosOrder.prototype, {
+    initState() {
+        super.initState(...arguments);
+        Object.assign(this.uiState.loyaltyEngine, emptyState());
+    },
+
+    restoreState(uiState) {
+        super.restoreState(...arguments);
+        // Whoever did something is gone with the page that it was done in.
+        this.uiState.loyaltyEngine = {
+            ...emptyState(),
+            ...this.uiState.loyaltyEngine,
+            step: null,
+        };
+    },
+
+    /** The redemptions of this order that a cashier should see. */
+    get loyaltyEngineShown() {
+        return this.loyaltyEngineRedemptions.filter((item) => !isGone(item));
+    },
+
+    /** Whether something was spent for this order: then its basket is closed. */
+    get loyaltyEngineIsClosed() {
+        return Boolean(this.uiState.loyaltyEngine.redemptions?.some(isSpent));
+    },
+
+    /** Whether money has moved for this order, or is just being moved. */
+    get loyaltyEnginePaymentTaken() {
+        return this.payment_ids.some((payment) => !UNPAID.has(payment.payment_status));
+    },
+
+    /** What must be spent before this order may be paid. */
+    get loyaltyEngineUnspent() {
+        return this.loyaltyEngineRedemptions.filter(
+            (item) =>
+                isOpen(item) &&
+                // A voucher that this basket gives no right to is not burned for nothing.
+                (item.state === "spending" ||
+                    !this.currency.isZero(this.loyaltyEngineValueOf(item)))
+        );
+    },
+
+    /**
+     * The goods of this order: what a redemption was judged on. Tips come after that.
+     *
+     * @returns {string} equal for equal goods, whatever lines they are on
+     */
+    get loyaltyEngineBasket() {
+        const quantities = {};
+        for (const line of this.lines) {
+            if (line.isLoyaltyEngineDiscount || line.isTipLine()) {
+                continue;
+            }
+            const key = [line.product_id.id, line.price_unit, line.discount || 0].join(" ");
+            quantities[key] = (quantities[key] || 0) + line.qty;
+        }
+        return Object.keys(quantities)
+            .sort()
+            .map((key) => `${key} ${quantities[key].toFixed(6)}`)
+            .join("; ");
+    },
+
+    // The prices are those at which something was redeemed; a customer may still be chosen.
+    setPricelist() {
+        if (this.uiState.loyaltyEngine.step || this.loyaltyEngineIsClosed) {
+            return;
+        }
+        return super.setPricelist(...arguments);
+    },
+
+    addPaymentline() {
+        if (this.uiState.loyaltyEngine.step) {
+            return {
+                status: false,
+                data: _t("One moment: this order is being worked on."),
+            };
+        }
+        return super.addPaymentline(...arguments);
+    },
+
+    /**
+     * What a redemption is worth on this order, in currency units with taxes.
+     *
+     * @param {Object} redemption of `loyaltyEngineRedemptions`
+     */
+    loyaltyEngineValueOf({ uuid, booking, worth }) {
+        return booking === "payment"
+            ? this.payment_ids
+                  .filter((payment) => payment.loyalty_engine_redemption === uuid)
+                  .reduce((sum, payment) => sum + payment.getAmount(), 0)
+            : worth;
+    },
+
+    /**
+     * What receipt and customer display tell of redemptions, as texts; null where there is none.
+     *
+     * @returns {{vouchers: string[], pointsSpent: string, pointsLeft: string} | null} `pointsLeft`
+     *  is what was left of the balance that this till has seen; "" = not known
+     */
+    get loyaltyEngineRedeemed() {
+        const isShown = (item) => isSpent(item) || (isOpen(item) && !this.finalized);
+        const spent = this.loyaltyEngineRedemptions.filter(isShown);
+        if (!this.loyaltyEngineConnection || !spent.length) {
+            return null;
+        }
+        const points = spent.reduce((sum, { points }) => sum + (points || 0), 0);
+        const { wallet } = this.loyaltyEngineMember || {};
+        const { receipt } = this.uiState.loyaltyEngine;
+        // The balance that comes with the receipt is a later one, and says enough.
+        const left = Number.isFinite(receipt?.points) ? NaN : (wallet?.points ?? NaN) - points;
+        return {
+            vouchers: spent.filter(({ kind }) => kind === "voucher").map(({ name }) => name),
+            pointsSpent: points ? formatPoints(points) : "",
+            pointsLeft: points && Number.isFinite(left) ? formatPoints(left) : "",
+        };
+    },
+});

@@ -1,0 +1,59 @@
+import { patch } from "@web/core/utils/patch";
+import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
+
+// Two of the three gates before which everything held is spent; the third is in the payment screen.
+patch(OrderPaymentValidation.prototype, {
+    setup({ fastPaymentMethod }) {
+        super.setup(...arguments);
+        this.loyaltyEngineFastMethod = fastPaymentMethod;
+    },
+
+    get loyaltyEngineDesk() {
+        return this.pos.loyaltyEngineRedemptionDesk;
+    },
+
+    // Not a gate: checks that come later may still refuse the sale. But nobody validates an order
+    // that is being worked on.
+    async askBeforeValidation() {
+        if (this.loyaltyEngineDesk?.isBusy(this.order)) {
+            return false;
+        }
+        return super.askBeforeValidation(...arguments);
+    },
+
+    // An online payment takes the customer's money while the order is checked. pos_online_payment
+    // calls this one as its super: all other checks have passed, and no code is shown yet.
+    async isOrderValid() {
+        const isValid = await super.isOrderValid(...arguments);
+        if (!isValid || !this.loyaltyEngineDesk?.standsBefore(this.order)) {
+            return isValid;
+        }
+        const isOnline = this.order.payment_ids.some(
+            (payment) =>
+                payment.payment_method_id.is_online_payment && payment.getPaymentStatus() !== "done"
+        );
+        return isOnline ? this.loyaltyEngineDesk.mayPay(this.order) : isValid;
+    },
+
+    // Every check has passed; what comes now is the sale.
+    async shouldHideValidationBehindFeedbackScreen() {
+        const { order, loyaltyEngineDesk: desk } = this;
+        if (desk?.standsBefore(order) && !(await desk.mayPay(order))) {
+            this._loyaltyEngineTakeBackFastPayment();
+            return;
+        }
+        desk?.letGo(order);
+        return super.shouldHideValidationBehindFeedbackScreen(...arguments);
+    },
+
+    // The payment that one press has added is not seen from the product screen: the next press adds
+    // its own, for what is due then.
+    _loyaltyEngineTakeBackFastPayment() {
+        const method = this.loyaltyEngineFastMethod;
+        for (const payment of method ? [...this.order.payment_ids] : []) {
+            if (payment.payment_method_id.id === method.id && !payment.payment_status) {
+                this.order.removePaymentline(payment);
+            }
+        }
+    },
+});
