@@ -12,12 +12,12 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from . import access, demo, rules
+from . import access, demo, reactors, rules
 from .clock import stamp
 from .errors import Refusal, envelope, failure
 from .options import Options
-from .reactors import points_for
 from .store import DuplicateEvent, Store
+from .vouchers import Vouchers
 
 
 class Level(Enum):
@@ -29,7 +29,8 @@ class Level(Enum):
     ADMIN = "an admin token"
 
 
-# Which endpoints take the key alone is known of few (D-ANON: rewards); the others want the token.
+# Which endpoints take the key alone is known of few (D-ANON: rewards, venues); the others want the
+# token.
 ENDPOINTS = (
     ("POST", "/oauth/token", "give_token", Level.NOTHING),
     ("GET", "/v1", "read_root", Level.KEY),
@@ -52,6 +53,10 @@ ENDPOINTS = (
     ("GET", "/v1/rewards/<value>/discounts", "list_discounts", Level.ADMIN),
     ("GET", "/v1/benefits", "list_benefits", Level.ADMIN),
     ("GET", "/v1/benefits/<value>", "read_benefit", Level.ADMIN),
+    ("POST", "/v1/commands/redeem_benefit", "redeem_benefit", Level.ADMIN),
+    ("POST", "/v1/commands/validate_voucher", "validate_voucher", Level.ADMIN),
+    ("GET", "/v1/venues", "list_venues", Level.KEY),
+    ("GET", "/v1/venues/<value>", "read_venue", Level.KEY),
     ("POST", "/receipts/v1/orders", "place_order", Level.ADMIN),
 )
 
@@ -59,7 +64,8 @@ ENDPOINTS = (
 class Api:
     """Answers requests as the engine would.
 
-    :param sandbox: the running sandbox: ``store``, ``options``, ``reactors``, ``rate``
+    :param sandbox: the running sandbox: ``store``, ``options``, ``reactors``, ``rate``,
+        ``vouchers``
     """
 
     def __init__(self, sandbox: Any):
@@ -78,6 +84,10 @@ class Api:
     @property
     def _store(self) -> Store:
         return self._sandbox.store
+
+    @property
+    def _vouchers(self) -> Vouchers:
+        return self._sandbox.vouchers
 
     def __call__(self, request: Request) -> Response:
         """The answer to one request; what is refused is an answer too."""
@@ -157,12 +167,19 @@ class Api:
             raise Refusal(404, "There is no such setting.")
         return {"name": name, "value": demo.SETTINGS[name]}
 
+    def _event_types(self) -> list[dict[str, Any]]:
+        reading = self._options.redemption_id
+        return [
+            kind if reading == "kept" else _without_redemption_id(kind, reading == "dropped")
+            for kind in demo.EVENT_TYPES
+        ]
+
     def list_event_types(self, request: Request) -> list[dict[str, Any]]:
-        return list(demo.EVENT_TYPES)
+        return self._event_types()
 
     def read_event_type(self, request: Request, value: str) -> dict[str, Any]:
         # Whether {identifier} is the id or the name is not public: both (I).
-        for event_type in demo.EVENT_TYPES:
+        for event_type in self._event_types():
             if value in (event_type["id"], event_type["name"]):
                 return event_type
         raise Refusal(404, "There is no such event type.")
@@ -171,26 +188,49 @@ class Api:
         rules.check_locale(request.args)
         return list(demo.TIERS)
 
+    def list_venues(self, request: Request) -> list[dict[str, Any]]:
+        rules.check_locale(request.args)
+        return list(demo.VENUES)
+
+    def read_venue(self, request: Request, value: str) -> dict[str, Any]:
+        rules.check_locale(request.args)
+        return _by_id(demo.VENUES, value, "venue")
+
+    # Rewards and vouchers
+
     def list_rewards(self, request: Request) -> list[dict[str, Any]]:
         rules.check_locale(request.args)
         limit, skip, descending = rules.read_page(request.args, self._options)
-        rewards = demo.REWARDS[::-1] if descending else demo.REWARDS
-        return list(rewards[skip : skip + limit])
+        rewards = [self._vouchers.describe_reward(reward) for reward in self._store.rewards()]
+        return rewards[:: -1 if descending else 1][skip : skip + limit]
 
     def read_reward(self, request: Request, value: str) -> dict[str, Any]:
         rules.check_locale(request.args)
-        return _by_id(demo.REWARDS, value, "reward")
+        return self._vouchers.describe_reward(_by_id(self._store.rewards(), value, "reward"))
 
     def list_discounts(self, request: Request, value: str) -> list[dict[str, Any]]:
-        return _by_id(demo.REWARDS, value, "reward")["discounts"]
+        return _by_id(self._store.rewards(), value, "reward")["discounts"]
 
     def list_benefits(self, request: Request) -> list[dict[str, Any]]:
+        """Everybody's; by whom they may be filtered is not public."""
         rules.check_locale(request.args)
-        return list(demo.BENEFITS)
+        page = rules.read_page(request.args, self._options)
+        return [self._vouchers.describe(row) for row in self._store.benefits(*page)]
 
     def read_benefit(self, request: Request, value: str) -> dict[str, Any]:
         rules.check_locale(request.args)
-        return _by_id(demo.BENEFITS, value, "benefit")
+        found = [self._vouchers.describe(row) for row in self._store.benefits(id=value)]
+        return _by_id(found, value, "benefit")
+
+    def redeem_benefit(self, request: Request) -> dict[str, Any] | None:
+        body = rules.read_object(request)
+        rules.check_redeem(body, self._options)
+        return self._vouchers.redeem(body["benefitId"])
+
+    def validate_voucher(self, request: Request) -> dict[str, Any]:
+        body = rules.read_object(request)
+        rules.check_validate(body, self._options)
+        return self._vouchers.validate(body, request.environ["sandbox.request"])
 
     # Members
 
@@ -232,11 +272,9 @@ class Api:
         options = self._options
         member = self._find_user(value, options.wallet_by == "any")
         tier = tier_of(member["earned"])
-        benefits = [entry for entry in demo.BENEFITS if entry["owner"]["id"] == member["id"]]
-        wallet = {
-            "tier": tier if options.wallet_tier == "object" else tier["name"],
-            options.wallet_vouchers_key: benefits,
-        }
+        wallet = {"tier": tier if options.wallet_tier == "object" else tier["name"]}
+        if options.wallet_vouchers_key != "missing":
+            wallet[options.wallet_vouchers_key] = self._vouchers.of_member(member["id"])
         if options.wallet_balance_key != "missing":
             wallet[options.wallet_balance_key] = member["points"]
         return wallet
@@ -255,7 +293,7 @@ class Api:
     def _check_event_type(self, name: str, request: Request | None = None) -> dict[str, Any]:
         if name in demo.INTRINSIC_EVENT_TYPES:
             raise Refusal(400, f"{name} is intrinsic and can't be reported.")  # D-EVT, D-REP
-        event_type = next((kind for kind in demo.EVENT_TYPES if kind["name"] == name), None)
+        event_type = next((kind for kind in self._event_types() if kind["name"] == name), None)
         if event_type is None:
             raise Refusal(400, f"There is no event type {name}.")
         if request is not None:
@@ -296,6 +334,8 @@ class Api:
         options = self._options
         now = time.time()
         payload = body.get("payload", {})
+        if options.redemption_id == "dropped":
+            payload = {name: value for name, value in payload.items() if name != "redemptionId"}
         identity = [body.get(name) for name in ("type", "subject", "executor", "occurredAt")]
         values = {
             "type": body["type"],
@@ -309,7 +349,7 @@ class Api:
                 json.dumps([*identity, payload], sort_keys=True).encode()
             ).hexdigest(),
             # Without a member there is no balance that a reactor could change.
-            "react_at": None if member_id is None else now + options.reactor_delay,
+            "react_at": None if member_id is None else now + reactors.delay(body["type"], options),
         }
         try:
             row = self._store.add_event(values, once=options.duplicates != "accept", order=order)
@@ -376,11 +416,11 @@ class Api:
         payload = body.get("payload", {})
         rules.check_payload(payload, event_type["schema"])
         member_id = self._find_subject(body.get("subject"), "id", "account_number")
-        points = points_for(body["type"], payload, self._options)
+        reaction = reactors.react(body["type"], payload, self._options)
         # Nobody's event changes no balance.
-        found = [] if points is None or member_id is None else [points]
+        found = [] if reaction is None or member_id is None else [reaction]
         return self._describe_reactions(
-            {"reactor": {"name": demo.SALE_REACTOR}, "points": points} for points in found
+            {"reactor": {"name": name}, "points": points} for name, points in found
         )
 
     def _describe_reactions(self, reactions: Any) -> Any:
@@ -427,6 +467,16 @@ def tier_of(earned: int) -> dict[str, Any]:
     """The highest tier that ``earned`` points reach (D-TIER)."""
     reached = [tier for tier in demo.TIERS if tier["pointsRequirement"] <= earned]
     return max(reached, key=lambda tier: tier["priority"])
+
+
+def _without_redemption_id(event_type: dict[str, Any], is_open: bool) -> dict[str, Any]:
+    """An event type of points whose schema doesn't name ``redemptionId``; others as they are."""
+    schema = event_type["schema"]
+    if "redemptionId" not in schema["properties"]:
+        return event_type
+    names = {name: kind for name, kind in schema["properties"].items() if name != "redemptionId"}
+    schema = {**schema, "properties": names, "additionalProperties": is_open}
+    return {**event_type, "schema": schema}
 
 
 def _by_id(entries: Any, value: str, what: str) -> dict[str, Any]:

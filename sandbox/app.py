@@ -19,6 +19,7 @@ from .options import Options
 from .reactors import ReactorWorker
 from .requestlog import Entry, RequestLog
 from .store import Store
+from .vouchers import Vouchers
 
 HTML = "text/html"
 
@@ -41,6 +42,7 @@ class Sandbox:
         self.faults = Faults()
         self.log = RequestLog()
         self.reactors = ReactorWorker(store, lambda: self.options)
+        self.vouchers = Vouchers(self)
         self.stopping = threading.Event()
         self._api = Api(self)
         self._control = Control(self)
@@ -77,6 +79,7 @@ class Sandbox:
 
     def _logged(self, request: Request) -> Response:
         entry = self.log.open(request)
+        request.environ["sandbox.request"] = entry.number
         begin = time.monotonic()
         try:
             response = self._perform(request, entry)
@@ -88,7 +91,8 @@ class Sandbox:
     def _perform(self, request: Request, entry: Entry) -> Response:
         path = request.path.rstrip("/")
         bearer = "Authorization" in request.headers
-        latency, fault = self.faults.pick(request.method, path, bearer)
+        body = entry.body.decode("utf-8", "replace")
+        latency, fault = self.faults.pick(request.method, path, bearer, body)
         if latency:
             self._pause(latency)
             entry.fault = "latency"
@@ -104,13 +108,18 @@ class Sandbox:
             )
         if fault.kind == "wrong_token":
             return self._api.refuse(Refusal(401, "The token is not valid or has ended."))
+        if fault.kind == "hold":
+            while self.faults.stands(fault):
+                self._pause(0.02)
+            return self._api(request)
         if fault.kind == "late":
             self._wait_for_hangup(request.environ["werkzeug.socket"])
             self._pause(fault.seconds)
-        if fault.kind != "error" or fault.done:
+        if fault.kind not in ("error", "refuse") or fault.done:
             self._api(request)
-        if fault.kind == "error":
-            return answer(failure("Something went wrong on purpose.", "error"), fault.status)
+        if fault.kind in ("error", "refuse"):
+            verdict = "error" if fault.kind == "error" else "fail"
+            return answer(failure("Something went wrong on purpose.", verdict), fault.status)
         if fault.kind == "unreadable":
             return _unreadable(fault)
         raise Hangup

@@ -2,8 +2,10 @@
 
 import ipaddress
 import json
+import re
 import sqlite3
 import threading
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +22,7 @@ from .errors import Refusal, failure
 from .faults import FORMS, KINDS, LIMITS, FaultError
 from .options import OptionError, describe
 from .requestlog import LONGEST
+from .vouchers import state_of
 
 PAGE = Path(__file__).parent / "page"
 PAGE_FILES = {
@@ -30,6 +33,7 @@ PAGE_FILES = {
 
 MOST_ROWS = 100_000
 MOST_POINTS = 10**12
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 MEMBER_FIELDS = {
     "id": "id",
     "accountNumber": "account_number",
@@ -59,6 +63,11 @@ ENDPOINTS = (
     ("GET", "/_sandbox/members", "list_members"),
     ("POST", "/_sandbox/members", "add_members"),
     ("POST", "/_sandbox/members/<value>/adjust", "adjust_member"),
+    ("POST", "/_sandbox/members/<value>/benefits", "give_benefit"),
+    ("GET", "/_sandbox/rewards", "list_rewards"),
+    ("POST", "/_sandbox/rewards", "add_reward"),
+    ("GET", "/_sandbox/benefits", "list_benefits"),
+    ("GET", "/_sandbox/burns", "list_burns"),
     ("GET", "/_sandbox/requests", "list_requests"),
     ("DELETE", "/_sandbox/requests", "clear_requests"),
     ("POST", "/_sandbox/reset", "reset"),
@@ -110,10 +119,14 @@ class Control:
     def read_state(self, request: Request) -> dict[str, Any]:
         """What the page shows: the first members, the newest events, the faults."""
         store = self._sandbox.store
-        members, member_count = store.members(request.args.get("search", "")[:100], 50)
+        rows, member_count = store.members(request.args.get("search", "")[:100], 50)
+        members = [_describe_member(row) for row in rows]
+        for member in members:
+            vouchers = store.benefits(member_id=member["id"])
+            member["vouchers"] = [_describe_benefit(row) for row in vouchers]
         events, waiting = store.count_events()
         return {
-            "members": [_describe_member(row) for row in members],
+            "members": members,
             "memberCount": member_count,
             "events": [
                 _describe_event(row) for row in store.events_with_points(0, 50, newest_first=True)
@@ -178,6 +191,8 @@ class Control:
             self._sandbox.options = change(self._sandbox.options)
             self._sandbox.store.keep_options(self._sandbox.options.differences())
         self._sandbox.rate.refill()
+        # Reactors that were held may fire now.
+        self._sandbox.reactors.notice()
         return self.read_options(request)
 
     # Data
@@ -225,8 +240,8 @@ class Control:
                 _integer(name, value, lowest, MOST_POINTS)
             elif name == "restricted":
                 _boolean(name, value)
-            elif not isinstance(value, str) or not 1 <= len(value) <= 512:
-                raise Refusal(400, f"{name} must be a text of 1 to 512 characters.")
+            else:
+                _text(name, value, 512)
             values[MEMBER_FIELDS[name]] = value
         try:
             rows = self._sandbox.store.add_members(count, values)
@@ -242,12 +257,91 @@ class Control:
         if restricted is not None:
             _boolean("restricted", restricted)
         store = self._sandbox.store
-        columns = ("id", "account_number", "auth_identifier")
-        member = store.find_member(value, *columns)
-        if member is None:
-            raise Refusal(404, "There is no such member.")
+        member = self._find_member(value)
         store.adjust_member(member["id"], points, restricted)
         return _describe_member(store.find_member(member["id"], "id"))
+
+    def _find_member(self, value: str) -> Any:
+        columns = ("id", "account_number", "auth_identifier")
+        member = self._sandbox.store.find_member(value, *columns)
+        if member is None:
+            raise Refusal(404, "There is no such member.")
+        return member
+
+    # Vouchers
+
+    def give_benefit(self, request: Request, value: str) -> dict[str, Any]:
+        """Give a member a voucher of a ``reward``, named by its id or its name."""
+        body = rules.read_object(request)
+        if unknown := sorted(set(body) - {"reward", "code", "redeemed", "expiresAt"}):
+            raise Refusal(400, f"A benefit has no field {unknown[0]!r}.")
+        member = self._find_member(value)
+        named = [
+            reward
+            for reward in self._sandbox.store.rewards()
+            if body.get("reward") in (reward["id"], reward["name"])
+        ]
+        if len(named) != 1:
+            raise Refusal(404, "There is no such reward, or there are several of this name.")
+        _boolean("redeemed", body.get("redeemed", True))
+        if (code := body.get("code")) is not None:
+            _text("code", code, 5000)
+        expires_at = body.get("expiresAt")
+        if expires_at is not None and not TIME.fullmatch(str(expires_at)):
+            raise Refusal(400, "expiresAt must be like 2026-01-02T10:11:12.000Z.")
+        row = self._sandbox.vouchers.give(
+            member,
+            named[0],
+            code=code,
+            redeemed=body.get("redeemed", True),
+            expires_at=expires_at,
+        )
+        return _describe_benefit(row)
+
+    def list_rewards(self, request: Request) -> dict[str, Any]:
+        return {"rewards": self._sandbox.store.rewards()}
+
+    def add_reward(self, request: Request) -> dict[str, Any]:
+        """Add a reward with the fields given; its ``discounts`` may be as wrong as they like."""
+        body = rules.read_object(request)
+        reward = {**demo.REWARDS[0], "id": str(uuid.uuid4()), "discounts": []}
+        if unknown := sorted(set(body) - set(reward)):
+            raise Refusal(400, f"A reward has no field {unknown[0]!r}.")
+        reward.update(body)
+        for name in ("id", "name"):
+            _text(name, reward[name], 512)
+        if not isinstance(reward["venues"], list) or not isinstance(reward["hideCode"], bool):
+            raise Refusal(400, "venues must be a list, and hideCode true or false.")
+        try:
+            self._sandbox.store.add_reward(reward)
+        except sqlite3.IntegrityError as error:
+            raise Refusal(409, "Another reward has this id.") from error
+        return reward
+
+    def list_benefits(self, request: Request) -> dict[str, Any]:
+        """Every voucher, those of one ``member``, or one by its ``id``, and what became of it."""
+        columns = {"id": request.args["id"]} if "id" in request.args else {}
+        if member := request.args.get("member"):
+            columns["member_id"] = self._find_member(member)["id"]
+        rows = self._sandbox.store.benefits(_read_number(request, "limit", MOST_ROWS), **columns)
+        return {"benefits": [_describe_benefit(row) for row in rows]}
+
+    def list_burns(self, request: Request) -> dict[str, Any]:
+        """Every burn that was done, with the ``request`` that did it."""
+        burns = [
+            {
+                "benefit": row["benefit_id"],
+                "code": row["code"],
+                "memberId": row["member_id"],
+                "reward": row["reward_id"],
+                "burnedAt": row["burned_at"],
+                "request": row["request"],
+                "userIdentifier": row["user_identifier"],
+                "venueIdentifier": row["venue_identifier"],
+            }
+            for row in self._sandbox.store.burns()
+        ]
+        return {"burns": burns, "count": len(burns)}
 
     def list_requests(self, request: Request) -> dict[str, Any]:
         after, limit = _read_number(request, "after", 0), _read_number(request, "limit", LONGEST)
@@ -295,6 +389,11 @@ def _integer(name: str, value: Any, low: int, high: int) -> int:
     return value
 
 
+def _text(name: str, value: Any, longest: int) -> None:
+    if not isinstance(value, str) or not 1 <= len(value) <= longest:
+        raise Refusal(400, f"{name} must be a text of 1 to {longest} characters.")
+
+
 def _boolean(name: str, value: Any) -> None:
     if not isinstance(value, bool):
         raise Refusal(400, f"{name} must be true or false.")
@@ -305,6 +404,23 @@ def _describe_member(row: Any) -> dict[str, Any]:
     member["restricted"] = bool(row["restricted"])
     member["tier"] = tier_of(row["earned"])["name"]
     return member
+
+
+def _describe_benefit(row: Any) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "code": row["code"],
+        "memberId": row["member_id"],
+        "reward": row["reward_id"],
+        "name": json.loads(row["reward"])["name"],
+        "state": state_of(row),
+        "createdAt": row["created_at"],
+        "redeemedAt": row["redeemed_at"],
+        "validatedAt": row["validated_at"],
+        "burnedAt": row["burned_at"],
+        "expiresAt": row["expires_at"],
+        "burns": row["burns"],
+    }
 
 
 def _describe_event(row: Any) -> dict[str, Any]:

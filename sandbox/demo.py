@@ -227,16 +227,28 @@ EVENT_SECRETS = {
     "RETIRED_SALE": "sandbox-event-secret-retired-sale",
 }
 
-SALE_EVENT_TYPES = frozenset({"POS_SALE", "ORDER_PLACED"})
-"""Event types for which a reactor gives points."""
 
-SALE_REACTOR = "Points for a sale"
-"""Name of that reactor."""
+def _venue(number, name, external_identifier):
+    return {
+        "id": f"5a4db0c5-0000-4000-8000-{700 + number:012d}",
+        "type": "TENANT",
+        "name": name,
+        "externalIdentifier": external_identifier,
+        "createdAt": "2026-01-01T00:00:00.000Z",
+        "updatedAt": "2026-01-01T00:00:00.000Z",
+    }
+
+
+VENUES = (
+    _venue(1, "Corner Bakery", "corner-bakery"),
+    _venue(2, "Harbour Kiosk", "harbour-kiosk"),
+)
+"""``externalIdentifier`` is a store's own number (D-VENUE)."""
 
 
 def _discount(number, kind, value, **more):
     return {
-        "id": f"5a4db0c5-0000-4000-8000-00000000040{number}",
+        "id": f"5a4db0c5-0000-4000-8000-{400 + number:012d}",
         "type": kind,
         "value": value,
         "sku": None,
@@ -246,70 +258,133 @@ def _discount(number, kind, value, **more):
     }
 
 
-def _reward(number, kind, name, summary, price, discounts):
+def _reward(number, name, summary, discounts, kind="VOUCHER", code_type="OTP", **more):
     return {
-        "id": f"5a4db0c5-0000-4000-8000-00000000030{number}",
+        "id": f"5a4db0c5-0000-4000-8000-{300 + number:012d}",
         "type": kind,
         "name": name,
         "summary": summary,
         "description": summary,
-        "price": price,
+        "price": 500,
         "purchasable": kind == "VOUCHER",
-        "codeType": "OTP" if kind == "VOUCHER" else None,
+        "codeType": code_type,
+        "code": None,
+        "hideCode": False,
         "currency": "EUR",
+        "minTransactionAmount": None,
+        "maxTransactionAmount": None,
+        "venues": [],
         "redemptionChannels": ["IN_STORE"],
         "discounts": list(discounts),
         "createdAt": "2026-01-01T00:00:00.000Z",
         "updatedAt": "2026-01-01T00:00:00.000Z",
+        **more,
     }
 
 
 REWARDS = (
     # An absolute value is in the currency's smallest unit: 500 is 5.00 (D-DISC).
-    _reward(
-        1, "VOUCHER", "5.00 off", "Five off your basket.", 500, [_discount(1, "ABSOLUTE", 500)]
-    ),
-    _reward(2, "VOUCHER", "10 % off", "Ten per cent off.", 800, [_discount(2, "PERCENTAGE", 10)]),
+    _reward(1, "5.00 off", "Five off your basket.", [_discount(1, "ABSOLUTE", 500)]),
+    _reward(2, "10 % off", "Ten per cent off.", [_discount(2, "PERCENTAGE", 10)]),
     _reward(
         3,
-        "VOUCHER",
-        "Coffee for 1.00",
-        "One coffee at a fixed price.",
-        150,
-        [_discount(3, "FIXED", 100, sku="DEMO-COFFEE")],
+        "Apple pie for 9.00",
+        "One apple pie at a fixed price.",
+        [_discount(3, "FIXED", 900, sku="APPLE-PIE")],
     ),
     _reward(
-        4, "GENERIC_OFFER", "Staff offer", "Five per cent off.", 0, [_discount(4, "PERCENTAGE", 5)]
+        4,
+        "Staff offer",
+        "Five per cent off.",
+        [_discount(4, "PERCENTAGE", 5)],
+        kind="GENERIC_OFFER",
+        code_type=None,
+        price=0,
+    ),
+    _reward(
+        5,
+        "20 % off croissants",
+        "Butter or cheese.",
+        [_discount(5, "PERCENTAGE", 20, sku="BUTTER-CROISSANT,CHEESE-CROISSANT")],
+    ),
+    _reward(
+        6,
+        "8.00 off from 30.00",
+        "Eight off a basket of thirty or more.",
+        [_discount(6, "ABSOLUTE", 800)],
+        minTransactionAmount=30,
+    ),
+    _reward(
+        7,
+        "3.00 off at the harbour",
+        "Only at the Harbour Kiosk.",
+        [_discount(7, "ABSOLUTE", 300)],
+        venues=[{"id": VENUES[1]["id"]}],
+    ),
+    # No type that is published: whoever guesses at it gives money away.
+    _reward(8, "Three for two", "Three rolls, two paid.", [_discount(8, "THREE_FOR_TWO", 1)]),
+    _reward(
+        9,
+        "Welcome, 1.00 off",
+        "The same code for everyone.",
+        [_discount(9, "ABSOLUTE", 100)],
+        code_type="STATIC",
+        code="WELCOME",
+    ),
+    _reward(
+        10,
+        "2.50 off",
+        "A code from a list that was made beforehand.",
+        [_discount(10, "ABSOLUTE", 250)],
+        code_type="POOL",
     ),
 )
+"""Rewards at the start. ``minTransactionAmount`` is in currency units, which is not public."""
 
 
-def _benefit(number, reward, owner, code, *, redeemed):
-    created_at = "2026-01-01T09:00:00.000Z"
-    redeemed_at = "2026-01-02T09:00:00.000Z" if redeemed else None
-    return {
-        "id": f"5a4db0c5-0000-4000-8000-00000000050{number}",
-        "type": "VOUCHER",
-        "createdAt": created_at,
-        "redeemedAt": redeemed_at,
-        "expiresAt": "2099-12-31T23:59:59.000Z",
-        "burnedAt": None,
-        "reward": reward,
-        "owner": {"id": owner.id, "accountNumber": owner.account_number},
-        "code": {
-            "id": f"5a4db0c5-0000-4000-8000-00000000060{number}",
-            "createdAt": created_at,
-            "updatedAt": redeemed_at or created_at,
-            "redeemedAt": redeemed_at,
-            "validatedAt": None,
-            "value": code,
-        },
-    }
+@dataclass(frozen=True)
+class Benefit:
+    """A voucher that a member has at the start. Its state follows from the times (D-BEN)."""
+
+    id: str
+    reward_id: str
+    member_id: str
+    code_id: str
+    code: str
+    redeemed_at: str | None
+    burned_at: str | None
+    expires_at: str
+    created_at: str = "2025-01-01T09:00:00.000Z"
+
+
+def _benefit(number, reward, member, code, *, redeemed=True, burned=False, year=2099):
+    return Benefit(
+        id=f"5a4db0c5-0000-4000-8000-{500 + number:012d}",
+        code_id=f"5a4db0c5-0000-4000-8000-{600 + number:012d}",
+        reward_id=REWARDS[reward - 1]["id"],
+        member_id=MEMBERS[member - 1].id,
+        code=code,
+        redeemed_at="2025-01-02T09:00:00.000Z" if redeemed else None,
+        burned_at="2025-01-03T09:00:00.000Z" if burned else None,
+        expires_at=f"{year}-12-31T23:59:59.000Z",
+    )
 
 
 BENEFITS = (
-    _benefit(1, REWARDS[0], MEMBERS[0], "FIVE-7HD3XP", redeemed=True),
-    _benefit(2, REWARDS[1], MEMBERS[0], "TEN-K2M9QA", redeemed=False),
-    _benefit(3, REWARDS[2], MEMBERS[1], "COFFEE-4TT8ZB", redeemed=True),
+    _benefit(1, 1, 1, "MIA-FIVE"),
+    _benefit(2, 2, 1, "MIA-TEN"),
+    _benefit(3, 3, 1, "MIA-PIE"),
+    _benefit(4, 5, 1, "MIA-CROISSANT"),
+    _benefit(5, 6, 1, "MIA-THIRTY"),
+    _benefit(6, 7, 1, "MIA-HARBOUR"),
+    _benefit(7, 8, 1, "MIA-THREE"),
+    # A code is what it is: capital and small letters, blanks and all.
+    _benefit(8, 1, 1, "Mia later", redeemed=False),
+    _benefit(9, 1, 1, "MIA-USED", burned=True),
+    _benefit(10, 1, 1, "MIA-OLD", redeemed=False, year=2025),
+    _benefit(11, 9, 1, "WELCOME"),
+    _benefit(12, 10, 1, "POOL-0001"),
+    _benefit(13, 1, 2, "OTTO-FIVE"),
+    _benefit(14, 9, 2, "WELCOME"),
+    _benefit(15, 2, 3, "PIA-TEN"),
 )
-"""Vouchers that members own. The state follows from the time stamps (D-BEN)."""

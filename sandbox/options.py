@@ -30,6 +30,16 @@ def _text(text: str, default: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
+def _delay(what: str) -> Any:
+    text = f"the same for {what} alone; -1: as reactor_delay"
+    return _number(text, -1, -1, 3600)
+
+
+def _reactor(what: str) -> Any:
+    text = f"the reactor of {what}: on, off, or held, so that events wait until it is on again"
+    return _choice(text, "on", "off", "held")
+
+
 @dataclass(frozen=True)
 class Options:
     """How this sandbox reads what is not settled. Times in seconds."""
@@ -37,9 +47,32 @@ class Options:
     reactor_delay: float = _number(
         "seconds from an event to its reaction: almost instant to a few (D-REACT)", 0.5, 0, 5
     )
+    sale_delay: float = _delay("a sale")
+    redeem_delay: float = _delay("points spent")
+    refund_delay: float = _delay("points given back")
+    sale_reactor: str = _reactor("a sale")
+    redeem_reactor: str = _reactor("points spent")
+    refund_reactor: str = _reactor("points given back")
+    refund_cap: float = _number(
+        "most points that one refund gives back: a cap on earning forfeits the rest (D-CAPS);"
+        " -1: no cap",
+        -1,
+        -1,
+        1e12,
+    )
+    redemption_id: str = _choice(
+        "redemptionId in the payloads of points: kept, dropped without a word (the schema doesn't"
+        " name it and is open), or refused (the schema is closed)",
+        "kept",
+        "dropped",
+        "refused",
+    )
     points_per_unit: float = _number("points for a whole currency unit", 1, 0, 1000)
     money_unit: str = _choice("unit of amounts in payloads", "decimal", "minor")
     total_key: str = _text("key of a payload or order that holds the total", "total")
+    earning_key: str = _text(
+        "key that holds the part of the total that earns, where there is one", "earningTotal"
+    )
     token_lifetime: float = _number(
         "seconds that an admin token lives: 24 hours (D-TOKEN)", 86400, 1, 86400
     )
@@ -63,7 +96,58 @@ class Options:
         "missing",
     )
     wallet_tier: str = _choice("the tier in a wallet: an object or its name", "object", "name")
-    wallet_vouchers_key: str = _choice("key of the vouchers in a wallet", "vouchers", "benefits")
+    wallet_vouchers_key: str = _choice(
+        "key of the vouchers in a wallet; missing: none are told", "vouchers", "benefits", "missing"
+    )
+    wallet_discounts: bool = _flag("rewards in a wallet tell their discounts (unknown)", True)
+    wallet_burned: bool = _flag("burned vouchers stay in the wallet (unknown)", True)
+    unredeemed_code: str = _choice(
+        "the code of a benefit that is not redeemed yet (unknown)", "shown", "hidden"
+    )
+    redeem_again: str = _choice(
+        "redeem_benefit of what is redeemed already (unknown)", "refuse", "accept"
+    )
+    redeem_answer: str = _choice(
+        "answer of redeem_benefit: the benefit, or no data (unknown)", "benefit", "empty"
+    )
+    voucher_answer: str = _choice(
+        "where validate_voucher tells the discounts: data.reward, data itself,"
+        " data.benefit.reward, nowhere",
+        "reward",
+        "top",
+        "benefit",
+        "none",
+    )
+    voucher_refusal: str = _choice(
+        "status for a voucher that can't be used now (unknown); 200: with status fail",
+        "422",
+        "400",
+        "404",
+        "409",
+        "200",
+    )
+    voucher_owner: str = _choice(
+        "userIdentifier of validate_voucher: another's voucher is refused, it is ignored,"
+        " or it must be given too (unknown)",
+        "enforce",
+        "ignore",
+        "require",
+    )
+    venue_by: str = _choice("venueIdentifier takes", "any", "id", "externalIdentifier")
+    missing_venue: str = _choice(
+        "a voucher of certain venues without venueIdentifier (unknown)", "refuse", "accept"
+    )
+    static_codes: str = _choice(
+        "a static code: each member's once, whose must be told; or anyone's, as often as they like"
+        " (no tracking, D-STATIC)",
+        "member",
+        "anyone",
+    )
+    amount_limits: str = _choice(
+        "unit of a reward's minTransactionAmount and maxTransactionAmount (unknown)",
+        "decimal",
+        "minor",
+    )
     event_id: str = _choice("id of an event (C-SPEC hints at a number)", "number", "uuid")
     event_reacted_at: bool = _flag(
         "an event read back carries reactedAt (the console shows it, D-VIEW)", False

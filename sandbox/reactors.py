@@ -3,10 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from . import demo
 from .options import Options
 from .store import Store
 
@@ -22,24 +22,87 @@ MOST_POINTS = 10**12
 LONGEST_WAIT = 5.0
 
 
-def points_for(event_type: str, payload: dict[str, Any], options: Options) -> int | None:
-    """Points for an event; ``None`` where no reactor fires.
+@dataclass(frozen=True)
+class Reactor:
+    """What moves points when an event arrives.
 
-    A sale gives ``points_per_unit`` points for each currency unit of its total; parts of a point
-    are dropped, towards zero.
+    :param name: as the engine shows it
+    :param key: begins the names of its options
+    :param points: of a payload, None where there are none to be had from it
     """
-    if event_type not in demo.SALE_EVENT_TYPES:
+
+    name: str
+    key: str
+    points: Callable[[dict[str, Any], Options], Decimal | None]
+
+    def state(self, options: Options) -> str:
+        return getattr(options, f"{self.key}_reactor")
+
+    def delay(self, options: Options) -> float:
+        own = getattr(options, f"{self.key}_delay")
+        return options.reactor_delay if own < 0 else own
+
+
+def _sale_points(payload: dict[str, Any], options: Options) -> Decimal | None:
+    """``points_per_unit`` for each currency unit of what earns, else of the total."""
+    total = _number(payload.get(options.earning_key, payload.get(options.total_key)))
+    if total is None:
         return None
-    total = payload.get(options.total_key)
-    if isinstance(total, bool) or not isinstance(total, (int, float)):
-        return None
-    amount = Decimal(str(total))
     if options.money_unit == "minor":
-        amount = amount.scaleb(-DECIMALS.get(str(payload.get("currency")), 2))
-    points = amount * Decimal(str(options.points_per_unit))
-    if abs(points) > MOST_POINTS:
+        total = total.scaleb(-DECIMALS.get(str(payload.get("currency")), 2))
+    return total * Decimal(str(options.points_per_unit))
+
+
+def _spent_points(payload: dict[str, Any], options: Options) -> Decimal | None:
+    """``$.points * -1``, as in the published example (D-PTS)."""
+    points = _number(payload.get("points"))
+    return None if points is None else -points
+
+
+def _returned_points(payload: dict[str, Any], options: Options) -> Decimal | None:
+    """The inverse value (S); what a cap on earning leaves of it, the rest is forfeited (D-CAPS)."""
+    points = _number(payload.get("points"))
+    if points is None or options.refund_cap < 0:
+        return points
+    return min(points, Decimal(str(options.refund_cap)))
+
+
+SALE = Reactor("Points for a sale", "sale", _sale_points)
+REACTORS = {
+    "POS_SALE": SALE,
+    "ORDER_PLACED": SALE,
+    "REDEEMED_POINTS": Reactor("Points spent", "redeem", _spent_points),
+    "POINTS_REFUND": Reactor("Points given back", "refund", _returned_points),
+}
+"""The reactor of each event type that has one."""
+
+
+def react(event_type: str, payload: dict[str, Any], options: Options) -> tuple[str, int] | None:
+    """Name of the reactor that fires for an event, and its points; ``None`` where none does.
+
+    Parts of a point are dropped, towards zero.
+    """
+    reactor = REACTORS.get(event_type)
+    points = reactor and reactor.state(options) != "off" and reactor.points(payload, options)
+    if not isinstance(points, Decimal) or abs(points) > MOST_POINTS:
         return None
-    return int(points.to_integral_value(ROUND_DOWN))
+    return reactor.name, int(points.to_integral_value(ROUND_DOWN))
+
+
+def delay(event_type: str, options: Options) -> float:
+    """Seconds from an event to its reaction."""
+    return REACTORS[event_type].delay(options) if event_type in REACTORS else options.reactor_delay
+
+
+def held_types(options: Options) -> list[str]:
+    """Event types whose reactors wait until they are switched on."""
+    return [name for name, reactor in REACTORS.items() if reactor.state(options) == "held"]
+
+
+def _number(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return Decimal(str(value))
 
 
 class ReactorWorker(threading.Thread):
@@ -63,15 +126,19 @@ class ReactorWorker(threading.Thread):
             self._news.notify()
         self.join(timeout=LONGEST_WAIT)
 
-    def _points(self, event_type: str, payload: dict[str, Any]) -> int | None:
-        return points_for(event_type, payload, self._options())
-
     def run(self) -> None:
         while not self._stopped:
-            if self._store.react(self._points):
+            options = self._options()
+            held = held_types(options)
+
+            def rule(kind: str, payload: dict[str, Any], now: Options = options) -> Any:
+                return react(kind, payload, now)
+
+            if self._store.react(rule, held):
                 continue
             with self._news:
-                due = self._store.next_reaction_at()
+                # Read again: what was changed before this lock was taken has notified nobody.
+                due = self._store.next_reaction_at(held_types(self._options()))
                 wait = LONGEST_WAIT if due is None else due - time.time()
                 if not self._stopped and wait > 0:
                     self._news.wait(min(wait, LONGEST_WAIT))

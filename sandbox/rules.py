@@ -15,8 +15,13 @@ from .options import Options
 
 EVENT_TYPE = re.compile(r"[A-Z]+(_[A-Z]+)*", re.ASCII)
 OCCURRED_AT = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\.\d+Z?", re.ASCII)
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 SETTING_NAME = re.compile(r"[a-zA-Z./]{2,64}", re.ASCII)
 EVENT_FIELDS = frozenset({"type", "subject", "executor", "payload", "occurredAt"})
+REDEEM_FIELDS = frozenset({"benefitId", "position"})
+VALIDATE_FIELDS = frozenset(
+    {"code", "allowFutureValidation", "userIdentifier", "venueIdentifier", "position"}
+)
 LOCALES = frozenset({"en", "fr", "de", "it", "es", "nl", "ar", "tr"})
 PERSONAL_KEYS = frozenset(
     {
@@ -59,8 +64,7 @@ def _finite(text: str) -> float:
 
 def check_event(body: dict[str, Any], options: Options) -> None:
     """The limits of ``EventDefinition`` (C-SPEC), all but the payload's own schema."""
-    if options.unknown_fields == "refuse" and (unknown := sorted(set(body) - EVENT_FIELDS)):
-        raise Refusal(400, f"Unknown field: {unknown[0]}.")
+    _check_fields(body, EVENT_FIELDS, options)
     kind = body.get("type")
     if not isinstance(kind, str) or not 2 <= len(kind) <= 64 or not EVENT_TYPE.fullmatch(kind):
         raise Refusal(400, "type must be 2 to 64 characters like REGISTERED_ACCOUNT.")
@@ -73,6 +77,46 @@ def check_event(body: dict[str, Any], options: Options) -> None:
         raise Refusal(400, "payload must be an object.")
     if "occurredAt" in body:
         _check_moment(body["occurredAt"])
+
+
+def check_redeem(body: dict[str, Any], options: Options) -> None:
+    """The limits of ``RedeemBenefitCommand`` (C-SPEC)."""
+    _check_fields(body, REDEEM_FIELDS, options)
+    if not isinstance(body.get("benefitId"), str) or not UUID.fullmatch(body["benefitId"]):
+        raise Refusal(400, "benefitId must be a UUID.")
+    _check_position(body)
+
+
+def check_validate(body: dict[str, Any], options: Options) -> None:
+    """The limits of ``ValidateVoucherCommand`` (C-SPEC)."""
+    _check_fields(body, VALIDATE_FIELDS, options)
+    for name in ("code", "userIdentifier", "venueIdentifier"):
+        if name in body or name == "code":
+            value = body.get(name)
+            if not isinstance(value, str) or not value:
+                raise Refusal(400, f"{name} must be a text of at least 1 character.")
+    if not isinstance(body.get("allowFutureValidation", False), bool):
+        raise Refusal(400, "allowFutureValidation must be true or false.")
+    _check_position(body)
+
+
+def _check_fields(body: dict[str, Any], known: frozenset[str], options: Options) -> None:
+    if options.unknown_fields == "refuse" and (unknown := sorted(set(body) - known)):
+        raise Refusal(400, f"Unknown field: {unknown[0]}.")
+
+
+def _check_position(body: dict[str, Any]) -> None:
+    if "position" not in body:
+        return
+    position = body["position"]
+    limits = {"longitude": 180, "latitude": 90}
+    if not isinstance(position, dict) or set(position) != set(limits):
+        raise Refusal(400, "position must be {longitude, latitude}.")
+    for name, most in limits.items():
+        value = position[name]
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not -most <= value <= most:
+            raise Refusal(400, f"{name} must be a number from -{most} to {most}.")
 
 
 def _check_moment(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the sandbox remembers: members, events, reactions, orders, tokens, in one SQLite file.
+"""What the sandbox remembers: members, events, vouchers, orders, tokens, in one SQLite file.
 
 One connection, used by one thread at a time. With a write-ahead log and ``synchronous=NORMAL`` a
 commit waits for no disk, and still survives a crash of the process.
@@ -11,8 +11,9 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,8 @@ from . import demo
 
 APPLICATION_ID = 0x4C654E67
 """Marks a file as the sandbox's own, so that ``--reset`` empties no other."""
-VERSION = 1
 
-SCHEMA = """
+MEMBERS_AND_EVENTS = """
 CREATE TABLE member (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -70,7 +70,46 @@ CREATE TABLE token (value TEXT PRIMARY KEY, ends_at REAL NOT NULL);
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
-TABLES = ("placed_order", "reaction", "event", "member", "token", "setting")
+VOUCHERS = """
+CREATE TABLE reward (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL
+);
+CREATE TABLE benefit (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    reward_id TEXT NOT NULL REFERENCES reward (id),
+    member_id TEXT NOT NULL REFERENCES member (id),
+    code_id TEXT NOT NULL,
+    code TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    redeemed_at TEXT,
+    validated_at TEXT,
+    burned_at TEXT,
+    expires_at TEXT
+);
+CREATE INDEX benefit_code ON benefit (code);
+CREATE INDEX benefit_member ON benefit (member_id);
+CREATE TABLE burn (
+    number INTEGER PRIMARY KEY,
+    benefit_id TEXT NOT NULL REFERENCES benefit (id),
+    burned_at TEXT NOT NULL,
+    request INTEGER NOT NULL,
+    user_identifier TEXT,
+    venue_identifier TEXT
+);
+CREATE INDEX burn_benefit ON burn (benefit_id);
+"""
+
+SCHEMAS = (MEMBERS_AND_EVENTS, VOUCHERS)
+"""What each version added; a file of an older one gets what it lacks."""
+VERSION = len(SCHEMAS)
+
+TABLES = (
+    *("burn", "benefit", "reward"),
+    *("placed_order", "reaction", "event", "member", "token", "setting"),
+)
 
 EVENTS_WITH_POINTS = """
     SELECT event.*,
@@ -79,8 +118,16 @@ EVENTS_WITH_POINTS = """
     FROM event
 """
 
-Rule = Callable[[str, dict[str, Any]], int | None]
-"""Points that a reactor gives for an event's type and payload; ``None``: no reactor fires."""
+BENEFITS_WITH_REWARDS = """
+    SELECT benefit.*, reward.body AS reward, member.account_number, member.auth_identifier,
+        (SELECT COUNT(*) FROM burn WHERE benefit_id = benefit.id) AS burns
+    FROM benefit
+    JOIN reward ON reward.id = reward_id
+    JOIN member ON member.id = member_id
+"""
+
+Rule = Callable[[str, dict[str, Any]], tuple[str, int] | None]
+"""Name and points of the reactor that fires for an event's type and payload; ``None``: none."""
 
 
 class StoreError(Exception):
@@ -129,21 +176,26 @@ class Store:
         (size,) = self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         if size and application != APPLICATION_ID:
             raise StoreError(f"{path} is another program's database: name another file.")
-        if size and version != VERSION and not reset:
+        if size and not 1 <= version <= VERSION and not reset:
             raise StoreError(f"{path} is of another version of the sandbox: add --reset once.")
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        if reset or not size:
-            with self._writing() as db:
-                db.execute("BEGIN")
-                for table in TABLES:
-                    db.execute(f"DROP TABLE IF EXISTS {table}")
-                for statement in SCHEMA.split(";"):
+        version = 0 if reset else version
+        if version == VERSION:
+            return
+        with self._writing() as db:
+            db.execute("BEGIN")
+            for table in TABLES if reset else ():
+                db.execute(f"DROP TABLE IF EXISTS {table}")
+            for schema in SCHEMAS[version:]:
+                for statement in schema.split(";"):
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version = {VERSION}")
-                self._seed(db)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+            if version < 1:
+                self._seed_members(db)
+            self._seed_vouchers(db)
 
     def close(self) -> None:
         with self._lock:
@@ -165,7 +217,7 @@ class Store:
     # Everything
 
     @staticmethod
-    def _seed(db: sqlite3.Connection) -> None:
+    def _seed_members(db: sqlite3.Connection) -> None:
         db.executemany(
             "INSERT INTO member (id, account_number, auth_identifier, external_identifier,"
             " given_name, family_name, restricted, points, earned, created_at)"
@@ -187,13 +239,21 @@ class Store:
             ],
         )
 
+    @staticmethod
+    def _seed_vouchers(db: sqlite3.Connection) -> None:
+        for reward in demo.REWARDS:
+            _insert(db, "reward", {"id": reward["id"], "body": json.dumps(reward)})
+        for benefit in demo.BENEFITS:
+            _insert(db, "benefit", {**asdict(benefit), "validated_at": benefit.burned_at})
+
     def reset(self) -> None:
         """Back to the data of ``demo.py``; tokens live on, event numbers are not used again."""
         with self._writing() as db:
             for table in TABLES:
                 if table != "token":
                     db.execute(f"DELETE FROM {table}")
-            self._seed(db)
+            self._seed_members(db)
+            self._seed_vouchers(db)
 
     def options(self) -> dict[str, Any]:
         """The options that were changed while the sandbox ran."""
@@ -300,21 +360,21 @@ class Store:
         :param once: refuse what is there already
         :raise DuplicateEvent: it is
         """
-        row = {"uuid": str(uuid.uuid4()), "reacted_at": None, **values}
         with self._writing() as db:
             same = "SELECT 1 FROM event WHERE digest = ?"
-            if once and db.execute(same, (row["digest"],)).fetchone():
+            if once and db.execute(same, (values["digest"],)).fetchone():
                 raise DuplicateEvent
-            columns = ", ".join(row)
-            cursor = db.execute(
-                f"INSERT INTO event ({columns}) VALUES ({', '.join(f':{c}' for c in row)})", row
-            )
+            number = self._insert_event(db, values)
             if order is not None:
                 db.execute(
                     "INSERT INTO placed_order VALUES (?, ?, ?, ?)",
-                    (order["id"], order["body"], cursor.lastrowid, row["reported_at"]),
+                    (order["id"], order["body"], number, values["reported_at"]),
                 )
-            return db.execute("SELECT * FROM event WHERE id = ?", (cursor.lastrowid,)).fetchone()
+            return db.execute("SELECT * FROM event WHERE id = ?", (number,)).fetchone()
+
+    @staticmethod
+    def _insert_event(db: sqlite3.Connection, values: dict[str, Any]) -> int:
+        return _insert(db, "event", {"uuid": str(uuid.uuid4()), **values})
 
     def find_event(self, column: str, value: Any) -> sqlite3.Row | None:
         return self._one(f"SELECT * FROM event WHERE {column} = ?", value)
@@ -348,37 +408,115 @@ class Store:
     def orders(self, limit: int) -> list[sqlite3.Row]:
         return self._all("SELECT * FROM placed_order ORDER BY rowid LIMIT ?", limit)
 
+    # Vouchers
+
+    def rewards(self) -> list[dict[str, Any]]:
+        rows = self._all("SELECT body FROM reward ORDER BY number")
+        return [json.loads(row["body"]) for row in rows]
+
+    def add_reward(self, reward: dict[str, Any]) -> None:
+        with self._writing() as db:
+            _insert(db, "reward", {"id": reward["id"], "body": json.dumps(reward)})
+
+    def add_benefit(self, values: dict[str, Any]) -> sqlite3.Row:
+        """Give a member a voucher; where no ``code`` is given, the pool's next one."""
+        with self._writing() as db:
+            if values["code"] is None:
+                pool = "SELECT COUNT(*) FROM benefit WHERE code LIKE 'POOL-%'"
+                (given,) = db.execute(pool).fetchone()
+                values = {**values, "code": f"POOL-{given + 1:04d}"}
+            _insert(db, "benefit", values)
+        return self.benefits(id=values["id"])[0]
+
+    def benefits(
+        self, limit: int = -1, skip: int = 0, descending: bool = False, **columns: Any
+    ) -> list[sqlite3.Row]:
+        """Vouchers whose ``columns`` have these values, each with its reward."""
+        where = " AND ".join(f"benefit.{name} = ?" for name in columns) or "TRUE"
+        return self._all(
+            f"{BENEFITS_WITH_REWARDS} WHERE {where}"
+            f" ORDER BY benefit.number {'DESC' if descending else 'ASC'} LIMIT ? OFFSET ?",
+            *columns.values(),
+            limit,
+            skip,
+        )
+
+    def change_benefit(
+        self,
+        benefit_id: str,
+        unset: str,
+        event: dict[str, Any] | None = None,
+        burn: dict[str, Any] | None = None,
+        **times: str,
+    ) -> bool:
+        """Set ``times`` where ``unset`` has none yet; whether that was so.
+
+        With it, or not at all: the event that it raises, and the note of who burned it.
+        """
+        setters = ", ".join(f"{name} = coalesce({name}, :{name})" for name in times)
+        with self._writing() as db:
+            changed = db.execute(
+                f"UPDATE benefit SET {setters} WHERE id = :id AND {unset} IS NULL",
+                {"id": benefit_id, **times},
+            ).rowcount
+            if changed and event is not None:
+                self._insert_event(db, event)
+            if changed and burn is not None:
+                _insert(db, "burn", {"benefit_id": benefit_id, **burn})
+        return bool(changed)
+
+    def burns(self) -> list[sqlite3.Row]:
+        return self._all(
+            "SELECT burn.*, code, member_id, reward_id FROM burn"
+            " JOIN benefit ON benefit.id = benefit_id ORDER BY burn.number"
+        )
+
     # Reactions
 
     def reactions(self, event_id: int) -> list[sqlite3.Row]:
         return self._all("SELECT * FROM reaction WHERE event_id = ? ORDER BY id", event_id)
 
-    def next_reaction_at(self) -> float | None:
-        """When the next event is due for its reactors, seconds since the epoch."""
+    def next_reaction_at(self, held: Sequence[str] = ()) -> float | None:
+        """When the next event, none of a type in ``held``, is due for its reactors."""
         return self._one(
             "SELECT MIN(react_at) FROM event WHERE react_at IS NOT NULL AND reacted_at IS NULL"
+            f" AND type NOT IN ({', '.join('?' * len(held))})",
+            *held,
         )[0]
 
-    def react(self, rule: Rule, limit: int = 200) -> int:
-        """Let the reactors fire for at most ``limit`` events that are due; how many were."""
+    def react(self, rule: Rule, held: Sequence[str] = (), limit: int = 200) -> int:
+        """Let the reactors fire for at most ``limit`` events that are due; how many were.
+
+        :param held: event types that wait on
+        """
         now = time.time()
         with self._writing() as db:
             due = db.execute(
                 "SELECT * FROM event WHERE react_at <= ? AND reacted_at IS NULL"
-                " ORDER BY react_at LIMIT ?",
-                (now, limit),
+                f" AND type NOT IN ({', '.join('?' * len(held))}) ORDER BY react_at LIMIT ?",
+                (now, *held, limit),
             ).fetchall()
             for event in due:
-                points = rule(event["type"], json.loads(event["payload"]))
-                if points is not None:
+                reaction = rule(event["type"], json.loads(event["payload"]))
+                if reaction is not None:
+                    reactor, points = reaction
                     db.execute(
                         "INSERT INTO reaction (event_id, reactor, points, created_at)"
                         " VALUES (?, ?, ?, ?)",
-                        (event["id"], demo.SALE_REACTOR, points, now),
+                        (event["id"], reactor, points, now),
                     )
                     self._give(db, event["member_id"], points)
                 db.execute("UPDATE event SET reacted_at = ? WHERE id = ?", (now, event["id"]))
         return len(due)
+
+
+def _insert(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> int:
+    """Insert a row; the number that it got."""
+    cursor = db.execute(
+        f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})",
+        row,
+    )
+    return cursor.lastrowid
 
 
 def default_path() -> Path:

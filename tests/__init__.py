@@ -16,5 +16,6 @@ from . import (
     test_sandbox,
     test_sandbox_faults,
     test_sandbox_program,
+    test_sandbox_vouchers,
     test_tours,
 )

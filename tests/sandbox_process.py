@@ -161,7 +161,16 @@ class SandboxProcess:
         every = [*rules, rule] if rule else list(rules)
         return self.control("PUT", "faults", {"rules": every})["rules"]
 
+    def add_fault(self, **rule):
+        """Add one rule to those in force; its ``id``, for :meth:`remove_fault`."""
+        return self.control("POST", "faults", rule)["rules"][-1]["id"]
+
+    def remove_fault(self, number):
+        """Take one rule off; what it held back is done now."""
+        self.control("DELETE", f"faults/{number}")
+
     def clear_faults(self):
+        """Take all rules off; what they held back is done now."""
         self.control("DELETE", "faults")
 
     def set_options(self, **options):
@@ -190,6 +199,36 @@ class SandboxProcess:
     def adjust(self, member_id, **change):
         """Add ``points=``, or set ``restricted=``; the member afterwards."""
         return self.control("POST", f"members/{member_id}/adjust", change)
+
+    def rewards(self):
+        return self.control("GET", "rewards")["rewards"]
+
+    def add_reward(self, name, discounts=(), **fields):
+        """Add a reward, its discounts and other fields as the API writes them; the reward."""
+        body = {"name": name, "discounts": list(discounts), **fields}
+        return self.control("POST", "rewards", body)
+
+    def add_benefit(self, member, reward, **values):
+        """Give ``member`` (id, account number, auth identifier) a voucher of ``reward`` (id, name).
+
+        :param values: ``code`` instead of one made up, ``redeemed=False``, ``expiresAt``
+        :return: the voucher, with ``id`` and ``code``
+        """
+        return self.control("POST", f"members/{member}/benefits", {"reward": reward, **values})
+
+    def benefits(self, **query):
+        """All vouchers, or those of one ``member=``: ``state``, times, and how often it burned."""
+        return self.control("GET", "benefits", **query)["benefits"]
+
+    def benefit(self, benefit_id):
+        """The voucher with this id."""
+        (found,) = self.benefits(id=benefit_id)
+        return found
+
+    def burns(self, benefit_id=None):
+        """The burns that were done, oldest first, each with the ``request`` that did it."""
+        burns = self.control("GET", "burns")["burns"]
+        return [burn for burn in burns if benefit_id in (None, burn["benefit"])]
 
     def requests(self, **query):
         """The requests that came in, oldest first; ``body`` in bytes as they came."""

@@ -120,6 +120,9 @@ class TestRead(unittest.TestCase):
                 # One that can't be read spoils the reward, not only itself.
                 with self.assertRaises(DiscountUnreadable):
                     read_discounts([good, {**good, **change}], 2)
+        # A new kind may be all different: its name is what a person must be told.
+        with self.assertRaisesRegex(DiscountUnreadable, "kind"):
+            read({"type": "BOGOF", "value": {"buy": 1}})
         for data in (None, {}, "ABSOLUTE", 5, [None], [[]], [good] * 51):
             with self.subTest(data=str(data)[:30]), self.assertRaises(DiscountUnreadable):
                 read_discounts(data, 2)

@@ -83,7 +83,7 @@ class TestSandboxAccess(SandboxCase):
             "/v1/events/1/reactions",
             "/v1/tiers",
             "/v1/benefits",
-            f"/v1/benefits/{demo.BENEFITS[0]['id']}",
+            f"/v1/benefits/{demo.BENEFITS[0].id}",
         ):
             # An event type's secret reports events and opens nothing else.
             for headers in ({}, {"Authorization": "Bearer nonsense"}, secret()):
@@ -231,7 +231,8 @@ class TestSandboxMembers(SandboxCase):
         self.assertEqual(set(wallet), {"pointsBalance", "tier", "vouchers"})
         self.assertEqual(wallet["pointsBalance"], MIA.points)
         self.assertEqual(wallet["tier"]["name"], MIA.tier)
-        self.assertEqual(len(wallet["vouchers"]), 2)
+        mine = [entry.id for entry in demo.BENEFITS if entry.member_id == MIA.id]
+        self.assertEqual([entry["id"] for entry in wallet["vouchers"]], mine)
         self.read("/v1/users/00000000-0000-4000-8000-000000000000/wallet", 404)
 
     def test_readings_of_a_wallet(self):
@@ -300,7 +301,7 @@ class TestSandboxTenant(SandboxCase):
             ],
         )
         rewards = self.read("/v1/rewards")
-        self.assertEqual(len(rewards), len(demo.REWARDS))
+        self.assertEqual(len(rewards), 10)
         self.assertEqual(self.read(f"/v1/rewards/{rewards[0]['id']}"), rewards[0])
         discounts = self.read(f"/v1/rewards/{rewards[0]['id']}/discounts")
         self.assertEqual((discounts[0]["type"], discounts[0]["value"]), ("ABSOLUTE", 500))
@@ -480,14 +481,13 @@ class TestSandboxEvents(SandboxCase):
     def test_a_type_that_is_switched_off(self):
         self.assertIn("off", self.refused(sale(type="RETIRED_SALE"), **secret("RETIRED_SALE")))
 
-    def test_points_events_have_no_reactor_yet(self):
-        for kind in ("REDEEMED_POINTS", "POINTS_REFUND"):
-            event = {"type": kind, "subject": MIA.id, "payload": {"points": 100}}
-            self.assertEqual(self.report(event, kind)[0], 200)
-            event["payload"] = {"points": 0}
-            self.assertEqual(self.report(event, kind)[0], 400)
+    def test_what_earns(self):
+        self.accepted(sale_with(earningTotal=5.5, redemptions=[]))
         self.sandbox.wait_for_reactors()
-        self.assertEqual(self.sandbox.member(MIA.id)["points"], MIA.points)
+        self.assertEqual(self.sandbox.events()[0]["points"], 5)
+        for redemptions in ([{"kind": "card"}], [{"kind": "points", "code": "X"}], {}):
+            self.sandbox.reset()
+            self.refused(sale_with(redemptions=redemptions))
 
     def test_an_identical_event_counts_twice_by_default(self):
         event = sale()
@@ -581,6 +581,100 @@ class TestSandboxEvents(SandboxCase):
             self.sandbox.set_options(test_reaction_path=reading)
             self.assertEqual(self.post("/v1/events/test_reaction", sale())[0], events)
             self.assertEqual(self.post("/v1/commands/test_reaction", sale())[0], commands)
+
+
+class TestSandboxPoints(SandboxCase):
+    def move(self, kind, points=100, **payload):
+        """Spend points or give them back; the event as the control call shows it later."""
+        payload = {"points": points, "redemptionId": "r-1", "transactionId": "t-1", **payload}
+        event = {"type": kind, "subject": MIA.id, "payload": payload}
+        status, answer = self.report(event, kind)
+        self.assertEqual(status, 200, answer)
+        return answer["data"]
+
+    def balance(self):
+        return self.read(f"/v1/users/{MIA.id}/wallet")["pointsBalance"]
+
+    def test_spent_and_given_back(self):
+        spent = self.move("REDEEMED_POINTS", 500)
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.balance(), MIA.points - 500)
+        (reaction,) = self.read(f"/v1/events/{spent['id']}/reactions")
+        self.assertEqual((reaction["points"], reaction["reactor"]["name"]), (-500, "Points spent"))
+        self.assertEqual(spent["payload"]["redemptionId"], "r-1")
+        self.move("POINTS_REFUND", 500)
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.balance(), MIA.points)
+
+    def test_below_zero(self):
+        # S: 500 points less 1000 are -500
+        self.move("REDEEMED_POINTS", MIA.points + 500)
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.balance(), -500)
+
+    def test_the_schema(self):
+        for payload in (
+            {"points": 0},
+            {"points": -5},
+            {"points": "5"},
+            {"redemptionId": "r-1"},
+            {"points": 5, "name": "Mia"},
+        ):
+            with self.subTest(payload=payload):
+                event = {"type": "REDEEMED_POINTS", "subject": MIA.id, "payload": payload}
+                self.assertEqual(self.report(event, "REDEEMED_POINTS")[0], 400)
+        self.assertEqual(self.sandbox.events(), [])
+
+    def test_rehearsed(self):
+        event = {"type": "REDEEMED_POINTS", "subject": MIA.id, "payload": {"points": 500}}
+        _status, answer = self.post("/v1/events/test_reaction", event)
+        self.assertEqual([reaction["points"] for reaction in answer["data"]], [-500])
+        self.assertEqual(self.balance(), MIA.points)
+
+    def test_a_reactor_of_its_own_pace(self):
+        self.sandbox.set_options(redeem_delay=3600)
+        self.move("REDEEMED_POINTS")
+        self.move("POINTS_REFUND", 7)
+        self.sandbox.wait_until(lambda: self.balance() == MIA.points + 7, "the refund was quick")
+        self.assertEqual([event["points"] for event in self.sandbox.events()], [None, 7])
+
+    def test_a_reactor_that_is_held(self):
+        self.sandbox.set_options(redeem_reactor="held")
+        spent = self.move("REDEEMED_POINTS")
+        self.move("POINTS_REFUND", 7)
+        self.sandbox.wait_until(lambda: self.balance() == MIA.points + 7, "the other one fired")
+        self.assertEqual(self.read(f"/v1/events/{spent['id']}/reactions"), [])
+        self.sandbox.set_options(redeem_reactor="on")
+        self.sandbox.wait_for_reactors(limit=2)
+        self.assertEqual(self.balance(), MIA.points - 93)
+
+    def test_a_reactor_that_is_off(self):
+        self.sandbox.set_options(redeem_reactor="off")
+        self.move("REDEEMED_POINTS")
+        self.sandbox.wait_for_reactors()
+        self.sandbox.set_options(redeem_reactor="on")
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.balance(), MIA.points, "what it missed, it missed")
+
+    def test_a_refund_that_is_capped(self):
+        # D-CAPS: room for 100 of 200, the rest is forfeited
+        self.sandbox.set_options(refund_cap=100)
+        self.move("POINTS_REFUND", 200)
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.balance(), MIA.points + 100)
+
+    def test_readings_of_our_id(self):
+        self.sandbox.set_options(redemption_id="dropped")
+        self.assertNotIn("redemptionId", self.move("REDEEMED_POINTS")["payload"])
+        properties = self.read("/v1/event_types/REDEEMED_POINTS")["schema"]["properties"]
+        self.assertNotIn("redemptionId", properties)
+        self.assertIn("points", properties)
+        self.sandbox.set_options(redemption_id="refused")
+        event = {"type": "POINTS_REFUND", "subject": MIA.id, "payload": {"points": 5}}
+        self.assertEqual(self.report(event, "POINTS_REFUND")[0], 200)
+        event["payload"]["redemptionId"] = "r-1"
+        self.assertEqual(self.report(event, "POINTS_REFUND")[0], 400)
+        self.accepted(sale())
 
 
 class TestSandboxOrders(SandboxCase):

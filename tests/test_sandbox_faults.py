@@ -39,6 +39,62 @@ class TestSandboxFaults(SandboxCase):
         self.sandbox.faults(kind="error", rate=0.5)
         self.assertEqual({self.outcome() for _attempt in range(60)}, {200, 503})
 
+    def test_refuse(self):
+        for status, answer_status in ((None, 422), (409, 409), (422, 422), (200, 200)):
+            rule = {} if status is None else {"status": status}
+            self.sandbox.faults(kind="refuse", **rule)
+            found, answer, _headers = self.send("POST", "/v1/events", sale(), self.headers)
+            self.assertEqual((found, answer["status"]), (answer_status, "fail"))
+            self.assertEqual(self.stored(), 0)
+        self.sandbox.faults(kind="refuse", status=409, done=True)
+        self.assertEqual((self.outcome(), self.stored()), (409, 1))
+
+    def test_hold(self):
+        number = self.sandbox.add_fault(kind="hold", times=1)
+        held = self.connect()
+        held.request("POST", "/v1/events", json.dumps(sale()), self.headers)
+        self.sandbox.wait_until(self.sandbox.requests, "it arrived")
+        self.assertEqual(self.outcome(), 200, "others go on")
+        self.assertEqual(self.stored(), 1)
+        self.sandbox.remove_fault(number)
+        self.assertEqual(held.getresponse().status, 200)
+        self.assertEqual(self.stored(), 2)
+
+    def test_hold_until_after_the_client_gave_up(self):
+        self.sandbox.faults(kind="hold")
+        held = self.connect(timeout=0.3)
+        held.request("POST", "/v1/events", json.dumps(sale()), self.headers)
+        with self.assertRaises(TimeoutError):
+            held.getresponse()
+        held.close()
+        self.assertEqual(self.stored(), 0)
+        self.sandbox.clear_faults()
+        self.sandbox.wait_until(lambda: self.stored() == 1, "it was done after all")
+
+    def test_only_some_bodies_and_not_the_first(self):
+        till = '"till-9"'
+        self.sandbox.faults(kind="error", body=till, skip=1, times=1)
+
+        def status(executor):
+            body = sale(executor=executor)
+            return self.send("POST", "/v1/events", body, self.headers)[0]
+
+        statuses = [status(name) for name in ("till-9", "till-3", "till-9", "till-9")]
+        self.assertEqual(statuses, [200, 200, 503, 200])
+
+    def test_a_burn_alone(self):
+        # Check and burn have one address: what they carry tells them apart.
+        self.sandbox.faults(
+            kind="drop_after", path="/commands/*", body='"allowFutureValidation": false'
+        )
+        headers = {**KEY, **JSON, **self.token}
+        path = "/v1/commands/validate_voucher"
+        body = {"code": "MIA-FIVE", "allowFutureValidation": True}
+        self.assertEqual(self.send("POST", path, body, headers)[0], 200)
+        with self.assertRaises(http.client.RemoteDisconnected):
+            self.send("POST", path, {**body, "allowFutureValidation": False}, headers)
+        self.assertEqual(len(self.sandbox.burns()), 1)
+
     def test_throttle(self):
         self.sandbox.faults(kind="throttle", retry_after=7)
         status, _answer, headers = self.send("POST", "/v1/events", sale(), self.headers)
@@ -143,6 +199,12 @@ class TestSandboxFaults(SandboxCase):
             {"kind": "error", "done": 1},
             {"kind": "error", "times": 0},
             {"kind": "error", "path": ""},
+            {"kind": "error", "body": 5},
+            {"kind": "error", "skip": -1},
+            {"kind": "error", "status": 200},
+            {"kind": "error", "status": 0},
+            {"kind": "refuse", "status": 500},
+            {"kind": "refuse", "status": 201},
             {"kind": "unreadable", "form": "nonsense"},
             {"kind": "error", "fired": 1},
         ):

@@ -1,5 +1,6 @@
 """The sandbox engine as a program: its control calls, its page, its start and its end."""
 
+import contextlib
 import json
 import resource
 import shutil
@@ -167,6 +168,7 @@ class TestSandboxPage(SandboxCase):
         self.accepted(sale(total=42, executor="<img src=x>"))
         self.accepted(sale(subject=None))
         self.sandbox.faults(kind="throttle", path="/nowhere", times=3)
+        self.sandbox.add_benefit(MIA.id, "10 % off", code="<b>bold</b>")
         self.sandbox.wait_for_reactors()
         browser = shutil.which("chromium") or shutil.which("google-chrome")
         self.assertTrue(browser, "Chromium is not installed")
@@ -188,6 +190,9 @@ class TestSandboxPage(SandboxCase):
             "Not a member",
             "throttle · /nowhere (0 of 3 so far)",
             "Running, 1 fault set",
+            "MIA-CROISSANT",
+            "not redeemed",
+            "&lt;b&gt;bold",
         ):
             self.assertIn(text, page)
 
@@ -237,6 +242,30 @@ class TestSandboxProcess(unittest.TestCase):
             self.assertEqual(sandbox.member(MIA.id)["points"], MIA.points)
             options = sandbox.control("GET", "options")["options"]
             self.assertEqual(options["wallet_tier"], "object")
+
+    def test_vouchers_survive_too(self):
+        with SandboxProcess() as sandbox:
+            given = sandbox.add_benefit(MIA.id, sandbox.add_reward("Own")["id"])
+            sandbox.kill()
+            sandbox.start()
+            self.assertEqual(sandbox.benefit(given["id"]), given)
+
+    def test_a_file_from_before_there_were_vouchers(self):
+        with SandboxProcess() as sandbox:
+            sandbox.adjust(MIA.id, points=1)
+            sandbox.stop()
+            with contextlib.closing(sqlite3.connect(sandbox.data)) as connection, connection:
+                for table in ("burn", "benefit", "reward"):
+                    connection.execute(f"DROP TABLE {table}")
+                connection.execute("PRAGMA user_version = 1")
+            sandbox.start()
+            self.assertEqual(sandbox.member(MIA.id)["points"], MIA.points + 1, "nothing is lost")
+            self.assertEqual(len(sandbox.benefits()), len(demo.BENEFITS))
+            sandbox.stop()
+            with contextlib.closing(sqlite3.connect(sandbox.data)) as connection, connection:
+                connection.execute("PRAGMA user_version = 99")
+            text = self.refusal("--port", "0", "--data", str(sandbox.data))
+            self.assertIn("another version", text)
 
     def test_what_waited_at_a_kill_is_done_after_the_start(self):
         with SandboxProcess(reactor_delay=1) as sandbox:

@@ -14,6 +14,15 @@ const QUICK_FAULTS = [
         "Next sale's answer is lost",
         { kind: "drop_after", method: "POST", path: "/events", times: 1 },
     ],
+    [
+        "Next burn's answer is lost",
+        {
+            kind: "drop_after",
+            path: "/commands/validate_voucher",
+            body: '"allowFutureValidation":false',
+            times: 1,
+        },
+    ],
 ];
 
 const byId = (id) => document.getElementById(id);
@@ -50,6 +59,25 @@ function amount(points) {
 
 function plural(count, word) {
     return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+}
+
+/** What a member has, each with its code to copy; what can't be used is struck through. */
+function showVouchers({ vouchers }) {
+    return element(
+        "ul",
+        { className: "vouchers" },
+        ...vouchers.map((voucher) =>
+            element(
+                "li",
+                { className: voucher.state === "usable" ? "" : "over" },
+                element("span", {}, voucher.name),
+                voucher.state === "usable"
+                    ? null
+                    : element("span", { className: "chip" }, voucher.state),
+                element("code", { title: "Code" }, voucher.code)
+            )
+        )
+    );
 }
 
 function showMembers({ members, memberCount }) {
@@ -90,7 +118,8 @@ function showMembers({ members, memberCount }) {
                     member.authIdentifier
                         ? element("code", { title: "Auth identifier" }, member.authIdentifier)
                         : null
-                )
+                ),
+                member.vouchers.length ? showVouchers(member) : null
             )
         )
     );
@@ -160,7 +189,7 @@ function describeRule(rule) {
     const parts = [rule.kind.replaceAll("_", " ")];
     if (rule.kind === "latency" || rule.kind === "late") {
         parts.push(`${rule.seconds} s`);
-    } else if (rule.kind === "error") {
+    } else if (rule.kind === "error" || rule.kind === "refuse") {
         parts.push(String(rule.status), rule.done ? "after doing it" : "");
     } else if (rule.kind === "unreadable") {
         parts.push(rule.form);
@@ -168,7 +197,8 @@ function describeRule(rule) {
     if (rule.rate < 1) {
         parts.push(`${Math.round(rule.rate * 100)} %`);
     }
-    parts.push(rule.method || "", rule.path || "");
+    parts.push(rule.method || "", rule.path || "", rule.body || "");
+    parts.push(rule.skip ? `after ${rule.skip}` : "");
     const times =
         rule.times === null ? plural(rule.fired, "time") : `${rule.fired} of ${rule.times}`;
     return `${parts.filter(Boolean).join(" · ")} (${times} so far)`;
@@ -252,16 +282,22 @@ async function change(method, path, body) {
     await refresh();
 }
 
+function readStatus(form) {
+    const status = form.status.value ? { status: Number(form.status.value) } : {};
+    return { ...status, done: form.done.checked };
+}
+
 function readForm(form) {
     const fault = { kind: form.kind.value, rate: Number(form.rate.value || 100) / 100 };
     const own = {
         latency: () => ({ seconds: Number(form.seconds.value) }),
         late: () => ({ seconds: Number(form.seconds.value) }),
-        error: () => ({ status: Number(form.status.value), done: form.done.checked }),
+        error: () => readStatus(form),
+        refuse: () => readStatus(form),
         unreadable: () => ({ form: form.form.value }),
     }[fault.kind];
     Object.assign(fault, own ? own() : {});
-    for (const name of ["method", "path"]) {
+    for (const name of ["method", "path", "body"]) {
         if (form[name].value) {
             fault[name] = form[name].value;
         }
