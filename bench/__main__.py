@@ -5,10 +5,10 @@ import os
 import signal
 import sys
 
-from . import identify, report, start
+from . import identify, report, sale, start
 from .servers import BenchError
 
-BENCHES = {"report": report, "identify": identify, "start": start}
+BENCHES = {"report": report, "identify": identify, "sale": sale, "start": start}
 
 
 def main():

@@ -59,6 +59,48 @@ SCAN = """
 })
 """
 
+# Sells one product for cash, pressing each button when it is there, and tells when each step was
+# done: the product on the order, the payment screen, the receipt. Ends on a new order.
+SELL = """
+(async () => {
+    const shown = (selector) =>
+        [...document.querySelectorAll(selector)].find((element) => element.offsetHeight);
+    const wait = (selector) =>
+        new Promise((resolve, reject) => {
+            const ends = performance.now() + 30000;
+            const look = () => {
+                const found = shown(selector);
+                if (found) {
+                    resolve(found);
+                } else if (performance.now() > ends) {
+                    reject(new Error(`${selector} did not come`));
+                } else {
+                    requestAnimationFrame(look);
+                }
+            };
+            look();
+        });
+    const drawn = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+    const times = {};
+    const timed = async (name, press, next) => {
+        const begin = performance.now();
+        press.click();
+        await wait(next);
+        await drawn();
+        times[name] = performance.now() - begin;
+    };
+    const begin = performance.now();
+    await timed("product", await wait(".product-screen .product"), ".order-container .orderline");
+    await timed("payment", await wait(".pay-order-button"), ".payment-screen");
+    (await wait(".paymentmethods .paymentmethod")).click();
+    await timed("validate", await wait(".validation-button.next.highlight"), ".receipt-screen");
+    times.sale = performance.now() - begin;
+    (await wait(".receipt-screen .button.next[name='done']")).click();
+    await wait(".product-screen .product");
+    return times;
+})()
+"""
+
 
 class Till:
     """A till in a page of the browser.
@@ -99,3 +141,8 @@ class Till:
         return self._page.wait_for(
             "window.benchScanned.milliseconds", f"{name} was shown", SCAN_LIMIT
         )
+
+    def sell(self):
+        """Sell one product for cash; :return: dict of milliseconds for "product", "payment",
+        "validate" (until the receipt is there) and for the whole "sale" """
+        return self._page.value(SELL)

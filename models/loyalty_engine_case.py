@@ -12,7 +12,7 @@ class LoyaltyEngineCase(models.Model):
 
     _name = "loyalty.engine.case"
     _description = "Loyalty Case"
-    _inherit = ["mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "state desc, id desc"
 
     name = fields.Char(required=True, readonly=True)

@@ -1,4 +1,5 @@
 import logging
+import time
 from datetime import timedelta
 
 from odoo import api, models
@@ -17,8 +18,10 @@ SENDER_DEAD_AFTER = 30
 # When an unknown outcome is looked up, in seconds after it was sent; the last time is when it can
 # no longer arrive late (the connection's late_after).
 LOOK_UP_AFTER = (5, 60, 300, 900)
-# What one run does at most of each kind; the next one goes on.
+# What one run does at most of each kind, and for how many seconds it asks the engine one by one;
+# the next one goes on.
 BATCH = 200
+RUN_LIMIT = 30
 # An order that has not come after so long is listed for a person.
 ORDER_MISSING_AFTER = timedelta(hours=24)
 AUDIT_DAYS = 7
@@ -74,6 +77,25 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         return self.env["loyalty.engine.redemption"]._alone(method, *arguments, **values)
 
     @api.model
+    def _each(self, rows, work, limit=None):
+        """Do ``work`` for each row: what goes wrong with one doesn't stop the others.
+
+        :param limit: seconds after which no further row is begun; the next run goes on
+        """
+        ends = time.monotonic() + limit if limit else None
+        for row in rows:
+            if ends and time.monotonic() > ends:
+                return
+            try:
+                work(row)
+            except EngineError as error:
+                _logger.info("loyalty engine %s: %s", row["engine_id"], error)
+                # Nor will it answer for the next one.
+                return
+            except Exception:
+                _logger.exception("loyalty engine: redemption %s not cleared up", row["uuid"])
+
+    @api.model
     def _rows(self, engine, condition, **values):
         return self._ledger(
             "_rows",
@@ -86,20 +108,16 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
     @api.model
     def _expire_holds(self, engine):
-        for row in self._rows(
+        rows = self._rows(
             engine,
             "redemption.state = 'held' AND redemption.hold_until <= %(now)s",
             now=self.env.cr.now(),
-        ):
-            self._ledger("_move", row["uuid"], ("held",), "expired")
+        )
+        self._each(rows, lambda row: self._ledger("_move", row["uuid"], ("held",), "expired"))
 
     @api.model
     def _doubt_dead_senders(self, engine):
-        for row in self._rows(
-            engine,
-            "redemption.state = 'spending' AND redemption.sent_at <= %(dead)s",
-            dead=self.env.cr.now() - timedelta(seconds=SENDER_DEAD_AFTER),
-        ):
+        def doubt(row):
             self._ledger(
                 "_move",
                 row["uuid"],
@@ -108,6 +126,13 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 self.env._("its sender ended without an answer"),
                 look_up_at=self.env.cr.now(),
             )
+
+        rows = self._rows(
+            engine,
+            "redemption.state = 'spending' AND redemption.sent_at <= %(dead)s",
+            dead=self.env.cr.now() - timedelta(seconds=SENDER_DEAD_AFTER),
+        )
+        self._each(rows, doubt)
 
     # === Unknown outcomes ===
 
@@ -153,44 +178,40 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 _logger.info("loyalty engine %s: %s", engine.id, error)
                 found = {}
             answers.update((uuid, (True, event.id)) for uuid, event in found.items())
-        for row in rows:
-            if row["kind"] != "voucher":
-                continue
+
+        def look(row):
             try:
                 answers[row["uuid"]] = (redeemer._is_burned(terms.client, row, deadline), None)
             except (EngineLookupIncomplete, EngineRejected):
                 answers[row["uuid"]] = (None, None)
-            except EngineError as error:
-                _logger.info("loyalty engine %s: %s", engine.id, error)
+
+        self._each([row for row in rows if row["kind"] == "voucher"], look, RUN_LIMIT)
         return answers
 
     @api.model
     def _judge(self, engine, rows, answers):
         """What is there is spent. What isn't is looked for again, until it can no longer arrive;
         only then is it known that it never happened."""
+        self._each(rows, lambda row: self._judge_one(engine, row, answers))
+
+    @api.model
+    def _judge_one(self, engine, row, answers):
         now = self._ledger("_now")
-        for row in rows:
-            is_there, event_ref = answers.get(row["uuid"], (None, None))
-            age = (now - row["sent_at"]).total_seconds()
-            if is_there:
-                self._ledger("_move", row["uuid"], ("unknown",), "spent", event_ref=event_ref)
-            elif age < engine.late_after or row["uuid"] not in answers:
-                steps = [step for step in LOOK_UP_AFTER if age < step < engine.late_after]
-                due = row["sent_at"] + timedelta(seconds=min([*steps, engine.late_after]))
-                self._ledger(
-                    "_put_off", row["uuid"], max(due, now + timedelta(seconds=LOOK_UP_AFTER[0]))
-                )
-            elif is_there is None:
-                self._ledger(
-                    "_strand",
-                    row["uuid"],
-                    ("unknown",),
-                    self.env._("Nobody can tell whether the engine has taken it."),
-                )
-            else:
-                self._ledger(
-                    "_move", row["uuid"], ("unknown",), "released", self.env._("never arrived")
-                )
+        is_there, event_ref = answers.get(row["uuid"], (None, None))
+        age = (now - row["sent_at"]).total_seconds()
+        if is_there:
+            self._ledger("_move", row["uuid"], ("unknown",), "spent", event_ref=event_ref)
+        elif age < engine.late_after or row["uuid"] not in answers:
+            steps = [step for step in LOOK_UP_AFTER if age < step < engine.late_after]
+            due = row["sent_at"] + timedelta(seconds=min([*steps, engine.late_after]))
+            soonest = now + timedelta(seconds=LOOK_UP_AFTER[0])
+            self._ledger("_put_off", row["uuid"], max(due, soonest))
+        elif is_there is None:
+            why = self.env._("Nobody can tell whether the engine has taken it.")
+            self._ledger("_strand", row["uuid"], ("unknown",), why)
+        else:
+            note = self.env._("it never arrived")
+            self._ledger("_move", row["uuid"], ("unknown",), "released", note)
 
     # === What the engine has taken ===
 
@@ -214,16 +235,17 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         if not rows:
             return
         client, deadline = self._client(engine)
-        for row in rows if client else ():
-            try:
-                reactions = client.get_event_reactions(row["event_ref"], deadline=deadline)
-            except EngineError as error:
-                _logger.info("loyalty engine %s: %s", engine.id, error)
-                return
+
+        def look(row):
+            reactions = client.get_event_reactions(row["event_ref"], deadline=deadline)
+            now = self._ledger("_now")
             if reactions.points is not None:
                 self._ledger("_note_shown", row["uuid"], -reactions.points)
-            elif (self._ledger("_now") - row["sent_at"]).total_seconds() > engine.late_after:
-                self._ledger("_put_off", row["uuid"], self._ledger("_now") + timedelta(hours=1))
+            elif (now - row["sent_at"]).total_seconds() > engine.late_after:
+                self._ledger("_put_off", row["uuid"], now + timedelta(hours=1))
+
+        if client:
+            self._each(rows, look, RUN_LIMIT)
 
     @api.model
     def _client(self, engine):
@@ -241,9 +263,16 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
     @api.model
     def _end_spent(self, engine):
-        rows = self._rows(engine, "redemption.state = 'spent'")
-        for row in rows:
-            self._ledger("_end", row["uuid"], engine.late_after)
+        rows = self._rows(
+            engine,
+            # Whatever may have ended: an order that isn't here is not looked at again and again.
+            "redemption.state = 'spent' AND (redemption.is_dropped"
+            " OR EXISTS (SELECT 1 FROM pos_order WHERE pos_order.uuid = redemption.order_uuid"
+            "               AND pos_order.state != 'draft')"
+            " OR EXISTS (SELECT 1 FROM loyalty_engine_tombstone tombstone"
+            "             WHERE tombstone.order_uuid = redemption.order_uuid))",
+        )
+        self._each(rows, lambda row: self._ledger("_end", row["uuid"], engine.late_after))
         if rows:
             self.env["loyalty.engine.report"]._wake_sender()
 
@@ -255,34 +284,24 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         if not rows:
             return
         client, deadline = self._client(engine)
-        for row in rows:
-            if self._ledger("_call_off_refund", row["uuid"]):
-                continue
-            refund = self._ledger("_refund_of", row["uuid"])
-            if refund["state"] == "dead":
-                self._ledger(
-                    "_strand",
-                    row["uuid"],
-                    ("returning",),
-                    self.env._("The engine did not take the points refund."),
-                )
-            elif refund["state"] == "sent" and client:
-                try:
-                    back = client.get_event_reactions(refund["event_ref"], deadline=deadline).points
-                except EngineError as error:
-                    _logger.info("loyalty engine %s: %s", engine.id, error)
-                    continue
-                if back is not None:
-                    self._ledger("_returned", row["uuid"], back)
-                elif (self._ledger("_now") - refund["sent_at"]).total_seconds() > max(
-                    engine.late_after, 60
-                ):
-                    self._ledger(
-                        "_strand",
-                        row["uuid"],
-                        ("returning",),
-                        self.env._("The engine has the refund, and gave no points for it."),
-                    )
+        self._each(rows, lambda row: self._follow_refund(engine, client, deadline, row), RUN_LIMIT)
+
+    @api.model
+    def _follow_refund(self, engine, client, deadline, row):
+        if self._ledger("_call_off_refund", row["uuid"]):
+            return
+        refund = self._ledger("_refund_of", row["uuid"])
+        if refund["state"] == "dead":
+            why = self.env._("The engine did not take the points refund.")
+            self._ledger("_strand", row["uuid"], ("returning",), why)
+        elif refund["state"] == "sent" and client:
+            back = client.get_event_reactions(refund["event_ref"], deadline=deadline).points
+            age = (self._ledger("_now") - refund["sent_at"]).total_seconds()
+            if back is not None:
+                self._ledger("_returned", row["uuid"], back)
+            elif age > engine.late_after:
+                why = self.env._("The engine has the refund, and gave no points for it.")
+                self._ledger("_strand", row["uuid"], ("returning",), why)
 
     # === For a person ===
 
@@ -290,7 +309,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
     def _list_missing_orders(self, engine):
         """Spent, and the order that should carry it has not come: not lost yet, it may lie on a
         till that is offline. A person decides."""
-        for row in self._rows(
+        rows = self._rows(
             engine,
             "redemption.state = 'spent' AND NOT redemption.is_overdue"
             " AND NOT redemption.is_dropped"
@@ -299,8 +318,8 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             "      AND pos_session.state = 'closed')))",
             old=self.env.cr.now() - ORDER_MISSING_AFTER,
             closed=self.env.cr.now() - timedelta(minutes=5),
-        ):
-            self._ledger("_list_missing", row["uuid"])
+        )
+        self._each(rows, lambda row: self._ledger("_list_missing", row["uuid"]))
 
     @api.model
     def _flag_unbacked(self, engine):
@@ -328,3 +347,9 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             if not self.env["ir.cron"]._commit_progress():
                 return
         self._wake()
+
+    @api.model
+    def _note_found(self, row, answers):
+        is_there, event_ref = answers.get(row["uuid"], (False, None))
+        if is_there:
+            self._ledger("_found_after_all", row["uuid"], event_ref)

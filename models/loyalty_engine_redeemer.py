@@ -60,6 +60,7 @@ class Terms:
     position: tuple | None = None
     voucher_user: str = "none"
     reward_unit: str = "decimal"
+    was_failing: bool = False
 
     def reward_amount(self, amount):
         """A limit of a reward in currency units; None where there is none."""
@@ -112,6 +113,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
             position=(longitude, latitude) if latitude or longitude else None,
             voucher_user=engine.voucher_user,
             reward_unit=engine.reward_unit,
+            was_failing=bool(engine._health().failures),
         )
 
     @api.model
@@ -307,6 +309,8 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
             self._write(row, "unknown", reason=str(error)[:200])
             return self._look_up_now(terms, row, ends)
         self._write(row, "spent", event_ref=event_ref)
+        if terms.was_failing:
+            self.env["loyalty.engine.health"]._note_success(terms.engine_id)
         return True
 
     @api.model

@@ -436,13 +436,7 @@ class LoyaltyEngineRedemption(models.Model):
         :raises HeldElsewhere: when another order claims it
         :raises NotSpendable: when the order has too many
         """
-        for row in self._rows(
-            "redemption.engine_id = %(engine)s AND redemption.claim_key = %(key)s"
-            " AND redemption.state NOT IN %(free)s",
-            engine=values["engine_id"],
-            key=values["claim_key"],
-            free=FREE_STATES,
-        ):
+        for row in self._claims(values["engine_id"], values["claim_key"]):
             if row["order_uuid"] == values["order_uuid"]:
                 return row
             if row["state"] != "held" or row["hold_until"] > self.env.cr.now():
@@ -463,6 +457,17 @@ class LoyaltyEngineRedemption(models.Model):
                 )
             )
         return self._add({**values, "kind": "voucher"})
+
+    @api.model
+    def _claims(self, engine_id, claim_key):
+        """Rows that claim a voucher."""
+        return self._rows(
+            "redemption.engine_id = %(engine)s AND redemption.claim_key = %(key)s"
+            " AND redemption.state NOT IN %(free)s",
+            engine=engine_id,
+            key=claim_key,
+            free=FREE_STATES,
+        )
 
     @api.model
     def _ensure_member(self, engine_id, member_ref):
@@ -592,6 +597,8 @@ class LoyaltyEngineRedemption(models.Model):
         if row["kind"] == "points":
             self.env["loyalty.engine.member"]._lock(row["engine_id"], row["member_ref"])
         self._check_order_is_open(row["order_uuid"])
+        if row["state"] == "expired" and row["claim_key"]:
+            self._check_claim(row)
         if row["kind"] == "points":
             taken = self._taken(
                 row["engine_id"], row["member_ref"], read_at, with_holds=False, but=row["uuid"]
@@ -602,17 +609,27 @@ class LoyaltyEngineRedemption(models.Model):
                 )
                 self._move(row["uuid"], ("held", "expired"), "refused", reason=reason)
                 return False
+        # Checked again just now.
+        self._move(row["uuid"], ("expired",), "held")
         now = self.env.cr.now()
         lease = {"lease_until": now + LEASE, "lease_key": till_key} if till_key else {}
         return self._move(
             row["uuid"],
-            ("held", "expired"),
+            ("held",),
             "spent" if row["is_local"] else "spending",
             sent_at=now,
             claimed_amount=amount,
             reason=None,
             **lease,
         )
+
+    @api.model
+    def _check_claim(self, row):
+        """Refuse an expired hold whose voucher another order holds by now."""
+        for other in self._claims(row["engine_id"], row["claim_key"]):
+            if other["state"] != "held" or other["hold_until"] > self.env.cr.now():
+                raise NotSpendable(self.env._("This voucher is on another order by now."))
+            self._move(other["uuid"], ("held",), "expired")
 
     @api.model
     def _check_order_is_open(self, order_uuid):
@@ -676,7 +693,8 @@ class LoyaltyEngineRedemption(models.Model):
             (self.env.cr.now(), points_taken, redemption_uuid),
         )
         for redemption_id, state in self.env.cr.fetchall():
-            self._note_step(redemption_id, state, state, f"reaction seen: {points_taken} points")
+            note = self.env._("%s points were taken", f"{points_taken:f}")
+            self._note_step(redemption_id, state, state, note)
 
     # === Who may end an order ===
 

@@ -6,7 +6,7 @@ from psycopg2.extras import Json
 from odoo import api, models
 
 from ..engine import PointsFacts
-from .loyalty_engine_redemption import FREE_STATES, decimal_of
+from .loyalty_engine_redemption import decimal_of
 
 # What becomes of the order of a redemption, as the stored orders tell
 PAID_WITH, PAID_WITHOUT, GONE, OPEN = "paid with it", "paid without it", "gone", "open"
@@ -217,7 +217,9 @@ class LoyaltyEngineRedemption(models.Model):
         row = self._row(redemption_uuid)
         if row["state"] != "spent" or self._fate(row) != OPEN:
             return
-        self._move(row["uuid"], ("spent",), "spent", "its order is missing", is_overdue=True)
+        self._move(
+            row["uuid"], ("spent",), "spent", self.env._("its order is missing"), is_overdue=True
+        )
         self._open_case(
             row,
             "missing",
@@ -233,19 +235,13 @@ class LoyaltyEngineRedemption(models.Model):
         """What counted as never arrived is at the engine: it is spent, and goes back if its order
         doesn't carry it. Not where another row claims the voucher: then the burn is that one's."""
         row = self._row(redemption_uuid)
-        if row["claim_key"] and self._rows(
-            "redemption.engine_id = %(engine)s AND redemption.claim_key = %(key)s"
-            " AND redemption.state NOT IN %(free)s",
-            engine=row["engine_id"],
-            key=row["claim_key"],
-            free=FREE_STATES,
-        ):
+        if row["claim_key"] and self._claims(row["engine_id"], row["claim_key"]):
             return
         self._move(
             redemption_uuid,
             ("released",),
             "spent",
-            "found by the audit",
+            self.env._("found by the audit"),
             event_ref=event_ref,
             is_dropped=True,
         )

@@ -271,12 +271,14 @@ class LoyaltyEngine(models.Model):
 
 
 def _keeps(schema, path):
-    """Whether a payload of this JSON schema may carry a text at ``path``."""
+    """Whether the engine keeps a text at ``path`` of a payload of this JSON schema, for certain.
+
+    What a schema doesn't name may be dropped without a word; a type without a schema takes all.
+    """
     for name in path:
-        if not isinstance(schema, dict):
+        if schema is None:
             return True
-        named = schema.get("properties", {}).get(name)
-        if named is None:
-            return schema.get("additionalProperties", True) is not False
-        schema = named
-    return not isinstance(schema, dict) or schema.get("type", "string") in ("string", ["string"])
+        schema = schema.get("properties", {}).get(name) if isinstance(schema, dict) else None
+        if not isinstance(schema, dict):
+            return False
+    return schema is None or schema.get("type", "string") in ("string", ["string"])

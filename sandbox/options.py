@@ -47,6 +47,7 @@ class Options:
     reactor_delay: float = _number(
         "seconds from an event to its reaction: almost instant to a few (D-REACT)", 0.5, 0, 5
     )
+    reward_currency: str = _text("currency of every reward; empty: each one's own", "")
     sale_delay: float = _delay("a sale")
     redeem_delay: float = _delay("points spent")
     refund_delay: float = _delay("points given back")

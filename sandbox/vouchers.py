@@ -75,10 +75,12 @@ class Vouchers:
 
     def describe_reward(self, reward: dict[str, Any], *, discounts: bool = True) -> dict[str, Any]:
         told = {name: value for name, value in reward.items() if discounts or name != "discounts"}
+        if self._options.reward_currency:
+            told["currency"] = self._options.reward_currency
         if self._options.amount_limits == "minor":
             for name in ("minTransactionAmount", "maxTransactionAmount"):
                 if reward[name] is not None:
-                    amount = Decimal(str(reward[name])).scaleb(DECIMALS.get(reward["currency"], 2))
+                    amount = Decimal(str(reward[name])).scaleb(DECIMALS.get(told["currency"], 2))
                     told[name] = int(amount)
         return told
 

@@ -12,6 +12,7 @@ from . import (
     test_hoot,
     test_identify,
     test_outbox,
+    test_protocol,
     test_queries,
     test_sandbox,
     test_sandbox_faults,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unittest
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 from ..engine import (
     DEFAULT_EVENT_TEMPLATE,
     DEFAULT_ORDER_TEMPLATE,
+    DEFAULT_REDEEM_TEMPLATE,
+    Discount,
+    DiscountUnreadable,
     EngineAuthFailed,
     EngineOutcomeUnknown,
     EngineRejected,
@@ -19,12 +23,18 @@ from ..engine import (
     EngineThrottled,
     EngineUnreachable,
     LoyaltyEngineClient,
+    PointsFacts,
+    Position,
     SaleFacts,
     SaleLine,
     SalePayment,
+    SaleRedemption,
     build_order,
+    build_points_event,
     build_sale_event,
     fact_path,
+    points_path,
+    read_discounts,
 )
 from ..sandbox import demo
 from .sandbox_process import SandboxProcess
@@ -200,6 +210,164 @@ class TestSales(FlowCase):
             datetime.now(timezone.utc) - timedelta(hours=1),
         )
         self.assertEqual(found.keys(), {facts.transaction_id for facts in sales[:2]})
+
+
+class TestVouchers(FlowCase):
+    def code(self, reward: str = "5.00 off") -> str:
+        return str(self.sandbox.add_benefit(MEMBER.id, reward)["code"])
+
+    def test_wallet(self) -> None:
+        for key in ("vouchers", "benefits"):
+            self.sandbox.set_options(wallet_vouchers_key=key)
+            wallet = self.engine.get_wallet(MEMBER.id)
+            codes = [entry.code for entry in demo.BENEFITS if entry.member_id == MEMBER.id]
+            self.assertEqual([benefit.code for benefit in wallet.benefits], codes)
+            self.assertIs(wallet.benefits_complete, True)
+            self.assertEqual(wallet.benefits[0].name, "5.00 off")
+            self.assertEqual(wallet.benefits[0].owner_id, MEMBER.id)
+        self.sandbox.set_options(wallet_vouchers_key="missing")
+        wallet = self.engine.get_wallet(MEMBER.id)
+        self.assertEqual((wallet.benefits, wallet.benefits_complete), ((), False))
+        self.assertEqual(wallet.balance, MEMBER.points)
+
+    def test_what_they_are_worth(self) -> None:
+        for code, worth in (
+            ("MIA-FIVE", Discount("ABSOLUTE", Decimal(5))),
+            ("MIA-TEN", Discount("PERCENTAGE", Decimal(10))),
+            ("MIA-PIE", Discount("FIXED", Decimal(9), ("APPLE-PIE",))),
+            (
+                "MIA-CROISSANT",
+                Discount("PERCENTAGE", Decimal(20), ("BUTTER-CROISSANT", "CHEESE-CROISSANT")),
+            ),
+        ):
+            for reading in ("reward", "top", "benefit", "none"):
+                with self.subTest(code=code, reading=reading):
+                    self.sandbox.set_options(voucher_answer=reading)
+                    check = self.engine.validate_voucher(code, True, MEMBER.id)
+                    told = check.discounts
+                    if reading == "none":
+                        self.assertIsNone(told)
+                        told = self.engine.list_discounts(check.reward.id)
+                    self.assertEqual(read_discounts(told, 2), (worth,))
+        check = self.engine.validate_voucher("MIA-THIRTY", True)
+        self.assertEqual(check.reward.min_amount, 30)
+        check = self.engine.validate_voucher("MIA-HARBOUR", True, "", "harbour-kiosk")
+        self.assertEqual(check.reward.venues, (demo.VENUES[1]["id"],))
+        check = self.engine.validate_voucher("MIA-THREE", True)
+        with self.assertRaises(DiscountUnreadable):
+            read_discounts(check.discounts, 2)
+
+    def test_check_redeem_and_burn(self) -> None:
+        wallet = self.engine.get_wallet(MEMBER.id)
+        (later,) = [benefit for benefit in wallet.benefits if benefit.code == "Mia later"]
+        self.assertIsNone(later.redeemed_at)
+        with self.assertRaises(EngineRejected):
+            self.engine.validate_voucher(later.code, True)
+        redeemed = self.engine.redeem_benefit(later.id, Position(8.5, 50))
+        self.assertIsNotNone(redeemed.redeemed_at)
+        checked = self.engine.validate_voucher(later.code, True, MEMBER.id, "corner-bakery")
+        self.assertIsNone(checked.burned_at)
+        burned = self.engine.validate_voucher(later.code, False, MEMBER.id, "corner-bakery")
+        found = self.engine.get_benefit(later.id)
+        self.assertEqual(found.burned_at, burned.burned_at)
+        self.assertEqual(found.validated_at, checked.validated_at)
+        # By the engine's own clock, whole seconds: what a ledger compares `burned_at` with.
+        self.assertLess(abs(burned.engine_time - burned.burned_at), timedelta(seconds=5))
+        (burn,) = self.sandbox.burns(later.id)
+        self.assertEqual(burn["userIdentifier"], MEMBER.id)
+        with self.assertRaises(EngineRejected):
+            self.engine.validate_voucher(later.code, True)
+
+    def test_what_each_fault_means_for_a_burn(self) -> None:
+        for rule, kind, done in (
+            ({"kind": "drop_before"}, EngineOutcomeUnknown, 0),
+            ({"kind": "drop_after"}, EngineOutcomeUnknown, 1),
+            ({"kind": "late", "seconds": 0}, EngineOutcomeUnknown, 1),
+            ({"kind": "error", "done": True}, EngineOutcomeUnknown, 1),
+            ({"kind": "unreadable"}, EngineOutcomeUnknown, 1),
+            ({"kind": "refuse", "status": 409, "done": True}, EngineOutcomeUnknown, 1),
+            ({"kind": "refuse", "status": 422}, EngineRejected, 0),
+            ({"kind": "refuse", "status": 200}, EngineRejected, 0),
+            ({"kind": "throttle"}, EngineThrottled, 0),
+        ):
+            with self.subTest(rule=rule):
+                self.sandbox.reset()
+                code = self.code()
+                burn = {
+                    "path": "/commands/validate_voucher",
+                    "body": '"allowFutureValidation":false',
+                }
+                self.sandbox.faults(**rule, **burn)
+                self.engine.validate_voucher(code, True)
+                with self.assertRaises(kind):
+                    self.engine.validate_voucher(code, False, deadline=2.0)
+                if done:
+                    # One of them only when the client has given up.
+                    self.sandbox.wait_until(self.sandbox.burns, "it burned")
+                self.assertEqual(len(self.sandbox.burns()), done)
+                sent = [entry for entry in self.sandbox.requests() if b":false" in entry["body"]]
+                self.assertEqual(len(sent), 1)
+
+    def test_refused_in_every_reading(self) -> None:
+        for reading, kind in (
+            ("422", EngineRejected),
+            ("400", EngineRejected),
+            ("404", EngineRejected),
+            ("200", EngineRejected),
+            # A conflict may be our own doing: look it up.
+            ("409", EngineOutcomeUnknown),
+        ):
+            self.sandbox.set_options(voucher_refusal=reading)
+            with self.subTest(reading=reading), self.assertRaises(kind):
+                self.engine.validate_voucher("MIA-USED", True)
+
+
+class TestPoints(FlowCase):
+    def facts(self, points: int = 500) -> PointsFacts:
+        return PointsFacts(
+            redemption_id=str(uuid.uuid4()),
+            transaction_id=str(uuid.uuid4()),
+            points=Decimal(points),
+            amount=Decimal(points) / 100,
+            currency="EUR",
+            currency_decimals=2,
+            till_id="pos-1",
+            occurred_at=datetime.now(timezone.utc),
+        )
+
+    def report(self, kind: str, facts: PointsFacts) -> str:
+        body = build_points_event(facts, DEFAULT_REDEEM_TEMPLATE, kind, MEMBER.id, "pos-1")
+        return self.engine.report_event(body, event_secret="").id
+
+    def test_spent_found_and_given_back(self) -> None:
+        facts = self.facts()
+        spent = self.report("REDEEMED_POINTS", facts)
+        found = self.engine.find_events(
+            points_path(DEFAULT_REDEEM_TEMPLATE),
+            {facts.redemption_id},
+            "REDEEMED_POINTS",
+            datetime.now(timezone.utc) - timedelta(hours=1),
+        )
+        self.assertEqual(found[facts.redemption_id].id, spent)
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.engine.get_event_reactions(spent).points, -500)
+        self.assertEqual(self.engine.get_wallet(MEMBER.id).balance, MEMBER.points - 500)
+        self.report("POINTS_REFUND", facts)
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.engine.get_wallet(MEMBER.id).balance, MEMBER.points)
+
+    def test_sale_that_tells_of_it(self) -> None:
+        used = (
+            SaleRedemption(kind="voucher", redemption_id="r-1", amount=Decimal(5), benefit_id="b"),
+            SaleRedemption(
+                kind="points", redemption_id="r-2", points=Decimal(250), amount=Decimal("2.50")
+            ),
+        )
+        facts = replace(sale(), redemptions=used, earning_total=Decimal(10))
+        event = self.engine.report_event(event_body(facts))
+        self.assertEqual(len(event.payload["redemptions"]), 2)
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.engine.get_event_reactions(event.id).points, 10)
 
 
 class TestFaults(FlowCase):

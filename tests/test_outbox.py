@@ -71,6 +71,7 @@ class TestOutbox(LoyaltyEngineCase):
                     }
                 ],
                 "payments": [{"kind": "cash", "amount": 27.0}],
+                "redemptions": [],
             },
         )
         report = self.report_of(order)

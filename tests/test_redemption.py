@@ -1,17 +1,17 @@
 import uuid
 from datetime import timedelta
+from decimal import Decimal
 from unittest.mock import patch
-
-import requests
 
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..models import loyalty_engine_redeemer
+from ..sandbox import demo
 from .common import TillCase
 
 LATE = 900
+RECOVERY = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_recovery"
 REDEEMER = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_redeemer"
 
 
@@ -32,7 +32,7 @@ class RedemptionCase(TillCase):
 
     def setUp(self):
         super().setUp()
-        self.sandbox.set_options(reactor_delay=0)
+        self.sandbox.set_options(reactor_delay=0, reward_currency=self.config.currency_id.name)
         self.order_uuid = str(uuid.uuid4())
 
     # === As a till ===
@@ -82,7 +82,7 @@ class RedemptionCase(TillCase):
     # === What passes meanwhile ===
 
     def recover(self):
-        with self.enter_registry_test_mode():
+        with self.enter_registry_test_mode(), self.assertNoLogs(RECOVERY, "ERROR"):
             self.recovery.method_direct_trigger()
         self.env.invalidate_all()
 
@@ -184,7 +184,7 @@ class TestPoints(RedemptionCase):
 
     def test_what_is_sent_counts_until_its_reaction_is_seen(self):
         balance = self.points()
-        self.sandbox.set_options(reactor_delay=5)
+        self.sandbox.set_options(redeem_delay=5)
         self.spent_points(500)
         answer = self.hold_points(balance - 499, str(uuid.uuid4()), due="1000")
         self.assertEqual(answer["status"], "too_many")
@@ -339,15 +339,12 @@ class TestUnknown(RedemptionCase):
     def test_a_sender_that_died_is_looked_up(self):
         redemption = self.held_points(500)
 
-        def die(*_arguments, **_values):
-            raise SystemExit
-
-        with (
-            patch.object(loyalty_engine_redeemer.LoyaltyEngineRedeemer, "_send", die),
-            self.assertRaises(requests.ConnectionError),
-            mute_logger("odoo.http"),
-        ):
-            self.spend(redemption)
+        row = self.row(redemption)._row(redemption["uuid"])
+        balance, read_at = Decimal(5000), row["create_date"]
+        row_was_sent = self.row(redemption)._begin_spending(
+            row, Decimal(5), "till-1", balance=balance, read_at=read_at
+        )
+        self.assertTrue(row_was_sent)
         self.assertState(redemption, "spending")
         self.recover()
         self.assertState(redemption, "spending")
@@ -468,7 +465,7 @@ class TestLostOrders(RedemptionCase):
 
     def test_only_what_was_taken_is_given_back(self):
         """A reactor that is switched off takes nothing: nothing is given back, a person is told."""
-        self.sandbox.set_options(reactors_off="REDEEMED_POINTS")
+        self.sandbox.set_options(redeem_reactor="off")
         redemption = self.spent_points(500)
         self.pay()
         self.settle_refund()
@@ -492,7 +489,216 @@ class TestLostOrders(RedemptionCase):
         self.assertState(redemption, "spent")
 
     def draft(self):
-        order = self.sell(quantity=4, uuid=self.order_uuid)
-        order.payment_ids.unlink()
-        order.write({"state": "draft"})
-        return order
+        """The order as the till has synced it: not paid yet."""
+        return self.env["pos.order"].create(
+            {
+                "uuid": self.order_uuid,
+                "session_id": self.pos_session.id,
+                "amount_total": 0,
+                "amount_tax": 0,
+                "amount_paid": 0,
+                "amount_return": 0,
+            }
+        )
+
+
+@tagged("post_install", "-at_install")
+class TestVouchers(RedemptionCase):
+    FIVE, TEN, THIRTY, HARBOUR, THREE, LATER, USED, OLD = (
+        demo.BENEFITS[number] for number in (0, 1, 4, 5, 6, 7, 8, 9)
+    )
+
+    def hold(self, code="", order_uuid=None, **values):
+        return self.ask(
+            "hold_voucher",
+            **{
+                "order_uuid": order_uuid or self.order_uuid,
+                "member_ref": self.member.id,
+                "code": code,
+                "presented": "scan",
+                **values,
+            },
+        )
+
+    def held(self, code, **values):
+        answer = self.hold(code, **values)
+        self.assertEqual(answer["status"], "held", answer)
+        return answer["redemption"]
+
+    def burns(self, benefit):
+        return self.sandbox.burns(benefit.id)
+
+    def test_main_flow(self):
+        redemption = self.held(self.FIVE.code)
+        self.assertEqual(
+            redemption["discounts"],
+            [{"type": "ABSOLUTE", "value": "5.00", "skus": [], "venues": []}],
+        )
+        self.assertNotIn(self.FIVE.code, str(redemption))
+        self.assertFalse(self.burns(self.FIVE))
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
+        self.assertEqual(len(self.burns(self.FIVE)), 1)
+        self.pay(redemption)
+        self.recover()
+        row = self.row(redemption)
+        self.assertEqual(row.state, "settled")
+        self.assertFalse(row.code)
+        self.assertEqual(row.code_shown, "M…E")
+
+    def test_chosen_from_the_wallet_and_redeemed_first(self):
+        redemption = self.held("", benefit=self.LATER.id)
+        self.assertTrue(self.sandbox.benefit(self.LATER.id)["redeemedAt"])
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
+        self.assertEqual(len(self.burns(self.LATER)), 1)
+
+    def test_on_one_order_at_a_time(self):
+        first = self.held(self.FIVE.code)
+        other = str(uuid.uuid4())
+        answer = self.hold(self.FIVE.code, order_uuid=other)
+        self.assertEqual(answer, {"status": "held_elsewhere", "where": self.config.name})
+        self.assertEqual(self.held(self.FIVE.code)["uuid"], first["uuid"])
+        self.ask("release", order_uuid=self.order_uuid, uuids=[first["uuid"]])
+        self.assertState(first, "released")
+        self.assertEqual(self.hold(self.FIVE.code, order_uuid=other)["status"], "held")
+
+    def test_an_expired_hold_that_another_took_is_refused(self):
+        first = self.held(self.FIVE.code)
+        self.let_pass(1000)
+        other = str(uuid.uuid4())
+        second = self.held(self.FIVE.code, order_uuid=other)
+        self.assertState(first, "expired")
+        self.assertEqual(self.spend(first)[first["uuid"]]["state"], "refused")
+        states = self.spend(second, order_uuid=other)
+        self.assertEqual(states[second["uuid"]]["state"], "spent")
+        self.assertEqual(len(self.burns(self.FIVE)), 1)
+
+    def test_what_can_not_be_used(self):
+        for benefit, status in (
+            (self.HARBOUR, "refused"),
+            (self.THREE, "unreadable"),
+            (self.USED, "refused"),
+            (self.OLD, "refused"),
+        ):
+            with self.subTest(code=benefit.code):
+                answer = self.hold(benefit.code)
+                self.assertIn(answer["status"], (status, "unknown"))
+                self.assertTrue(answer["reason"])
+        self.assertEqual(self.hold("no such code")["status"], "unknown")
+        self.assertFalse(self.env["loyalty.engine.redemption"].search([]))
+
+    def test_limits(self):
+        self.engine.write({"most_vouchers": 2, "most_of_a_reward": 1})
+        self.held(self.FIVE.code)
+        again = self.sandbox.add_benefit(self.member.id, self.FIVE.reward_id)
+        self.assertEqual(self.hold(again["code"])["status"], "limit")
+        self.held(self.TEN.code)
+        self.assertEqual(self.hold(self.THIRTY.code)["status"], "limit")
+
+    def test_wallet(self):
+        self.held(self.TEN.code)
+        answer = self.ask("vouchers", member_ref=self.member.id)
+        states = {card["benefit"]: card for card in answer["vouchers"]}
+        for benefit, state in (
+            (self.FIVE, "usable"),
+            (self.TEN, "held"),
+            (self.LATER, "usable"),
+            (self.HARBOUR, "other_venue"),
+            (self.THREE, "unreadable"),
+            (self.USED, "burned"),
+            (self.OLD, "expired"),
+        ):
+            with self.subTest(code=benefit.code):
+                self.assertEqual(states[benefit.id]["state"], state)
+        self.assertEqual(states[self.TEN.id]["where"], self.config.name)
+        self.assertEqual(states[self.THIRTY.id]["min_amount"], "30")
+        self.assertNotIn(self.FIVE.code, str(answer))
+
+    def test_own_codes(self):
+        """A pool that the engine doesn't validate: single use, and free again if the sale dies."""
+        self.env["loyalty.engine.code"].create(
+            {
+                "engine_id": self.engine.id,
+                "name": "Flyer",
+                "code": " Flyer 1",
+                "discount_type": "PERCENTAGE",
+                "value": 10,
+            }
+        )
+        self.sandbox.stop()
+        try:
+            redemption = self.held(" Flyer 1")
+            self.assertEqual(
+                self.hold(" Flyer 1", order_uuid=str(uuid.uuid4()))["status"], "held_elsewhere"
+            )
+            self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
+            self.pay()
+            self.recover()
+            self.assertState(redemption, "released")
+            again = self.held(" Flyer 1", order_uuid=str(uuid.uuid4()))
+            self.assertNotEqual(again["uuid"], redemption["uuid"])
+        finally:
+            self.sandbox.start()
+
+    def test_burned_in_vain_is_a_case(self):
+        redemption = self.held(self.FIVE.code)
+        self.spend(redemption)
+        self.pay()
+        self.recover()
+        self.assertState(redemption, "stranded")
+        (case,) = self.cases("burned")
+        self.assertEqual(case.member_ref, self.member.id)
+        self.assertEqual(case.activity_ids.user_id, self.engine.responsible_id)
+        case.note = "A new voucher was given."
+        case.action_close()
+        self.assertState(redemption, "made_good")
+        self.assertFalse(case.activity_ids)
+
+    def test_burned_and_the_answer_lost(self):
+        redemption = self.held(self.FIVE.code)
+        self.sandbox.faults(kind="drop_after", path="/commands/validate_voucher")
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
+        self.assertEqual(len(self.burns(self.FIVE)), 1)
+
+    def test_burned_by_another_channel_is_no_burn_of_ours(self):
+        redemption = self.held(self.FIVE.code)
+        self.sandbox.faults(kind="drop_before", path="/commands/validate_voucher")
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "unknown")
+        self.sandbox.clear_faults()
+        self.let_pass(LATE)
+        self.end_the_rest()
+        self.recover()
+        self.assertState(redemption, "released")
+
+    def test_found_by_the_audit(self):
+        """It arrives after the time in which a request can be late."""
+        redemption = self.held(self.FIVE.code)
+        self.sandbox.faults(kind="hold", path="/commands/validate_voucher")
+        with patch(f"{REDEEMER}.SPEND_LIMIT", 2.5):
+            self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "unknown")
+        self.end_the_rest()
+        self.let_pass(LATE)
+        self.recover()
+        self.assertState(redemption, "released")
+        self.sandbox.clear_faults()
+        self.sandbox.wait_until(lambda: self.burns(self.FIVE), "the burn came")
+        with self.enter_registry_test_mode():
+            self.audit.method_direct_trigger()
+        self.recover()
+        self.assertState(redemption, "stranded")
+        self.assertEqual(len(self.cases("burned")), 1)
+
+    def test_stops_at_the_first_that_is_not_confirmed(self):
+        points = self.held_points(500)
+        first, second = self.held(self.FIVE.code), self.held(self.TEN.code)
+        self.sandbox.faults(kind="refuse", path="/commands/validate_voucher", times=1)
+        states = self.spend(second, first, points)
+        self.assertEqual(states[points["uuid"]]["state"], "spent")
+        self.assertEqual(states[first["uuid"]]["state"], "refused")
+        self.assertEqual(states[second["uuid"]]["state"], "held")
+        self.assertFalse(self.burns(self.TEN))
+
+    def test_burned_at_once(self):
+        self.engine.burn_moment = "at_once"
+        redemption = self.held(self.FIVE.code)
+        self.assertEqual(redemption["state"], "spent")
+        self.assertEqual(len(self.burns(self.FIVE)), 1)

@@ -61,7 +61,7 @@ function plural(count, word) {
     return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 }
 
-/** What a member has, each with its code to copy; what can't be used is struck through. */
+/** What a member has, each with its code to copy; what is gone is struck through. */
 function showVouchers({ vouchers }) {
     return element(
         "ul",
@@ -69,7 +69,7 @@ function showVouchers({ vouchers }) {
         ...vouchers.map((voucher) =>
             element(
                 "li",
-                { className: voucher.state === "usable" ? "" : "over" },
+                { className: ["burned", "expired"].includes(voucher.state) ? "over" : "" },
                 element("span", {}, voucher.name),
                 voucher.state === "usable"
                     ? null

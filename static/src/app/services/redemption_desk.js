@@ -173,11 +173,33 @@ export class RedemptionDesk {
             this.service.release(order.uuid, [redemption.uuid]);
             return { status: "stopped", words: this.whyNot(order) };
         }
-        this._set(order, [
-            ...this._all(order).filter(({ uuid }) => uuid !== redemption.uuid),
-            redemption,
-        ]);
+        this._set(
+            order,
+            [...this._all(order).filter(({ uuid }) => uuid !== redemption.uuid), redemption],
+            { take: [redemption.uuid] }
+        );
         return answer;
+    }
+
+    /**
+     * Put something back on the order that was left out because the engine could not be asked.
+     *
+     * @param {Object} order
+     * @param {Object} redemption
+     */
+    putBack(order, redemption) {
+        const words = this.whyNot(order);
+        if (words) {
+            return this.notify(words);
+        }
+        const change = { state: "held", reason: "", isSetAside: false };
+        this._set(
+            order,
+            this._all(order).map((item) =>
+                item.uuid === redemption.uuid ? { ...item, ...change } : item
+            ),
+            { take: [redemption.uuid] }
+        );
     }
 
     /**
@@ -189,6 +211,9 @@ export class RedemptionDesk {
      */
     async remove(order, redemption) {
         if (!isOnOrder(redemption)) {
+            if (redemption.isSetAside) {
+                this.service.release(order.uuid, [redemption.uuid]);
+            }
             return this._set(
                 order,
                 this._all(order).filter(({ uuid }) => uuid !== redemption.uuid),
@@ -355,28 +380,38 @@ export class RedemptionDesk {
     }
 
     /**
-     * Take over what the server says, and make discounts of it.
+     * Take over what the server says, and make discounts of it. What is off the order for the
+     * cashier comes back by itself only if it is surely spent: the total changes for nothing less.
      *
      * @param {Object} order
      * @param {Object[]} redemptions
-     * @param {{drop?: string[]}} [options] what is off the order whatever the server still holds
+     * @param {Object} [options]
+     * @param {string[]} [options.drop] what is off the order whatever the server still holds
+     * @param {string[]} [options.take] what the cashier has just put on it
      */
-    _set(order, redemptions, { drop = [] } = {}) {
+    _set(order, redemptions, { drop = [], take = [] } = {}) {
         const state = order.uiState.loyaltyEngine;
-        state.dropped = [...new Set([...state.dropped, ...drop])];
+        state.dropped = [...new Set([...state.dropped, ...drop])].filter(
+            (uuid) => !take.includes(uuid)
+        );
         const before = new Map(this._all(order).map((item) => [item.uuid, item]));
         const isTaken = order.loyaltyEnginePaymentTaken;
         const list = redemptions
-            .filter(
-                ({ uuid, state: now }) => isSpent({ state: now }) || !state.dropped.includes(uuid)
-            )
+            .filter((item) => !isGone(item))
+            .filter((item) => isSpent(item) || !state.dropped.includes(item.uuid))
             .map((item) => {
-                const known = before.get(item.uuid);
+                const known = take.includes(item.uuid) ? null : before.get(item.uuid);
                 // The customer has paid, or is just paying, without it.
                 const isTooLate = isTaken && isOnOrder(item) && !(known && isOnOrder(known));
-                // What took too long is off this order until it is surely spent.
-                const isStillUnclear = item.state === "spending" && known?.state === "unknown";
-                return isTooLate || isStillUnclear ? { ...item, state: "unknown" } : item;
+                const wasUnclear = known?.state === "unknown";
+                if (isTooLate || (wasUnclear && item.state === "spending")) {
+                    return { ...item, state: "unknown" };
+                }
+                if ((wasUnclear || known?.isSetAside) && item.state === "held") {
+                    const reason = known.reason || _t("not redeemed; it can be put back");
+                    return { ...item, state: "refused", reason, isSetAside: true };
+                }
+                return item;
             });
         const followPayment = this._coveringPayment(order);
         order.setLoyaltyEngineRedemptions(list);

@@ -57,6 +57,10 @@ export class RedemptionList extends Component {
         this.desk.remove(this.props.order, redemption);
     }
 
+    putBack(redemption) {
+        this.desk.putBack(this.props.order, redemption);
+    }
+
     refresh() {
         this.desk.refresh(this.props.order);
     }

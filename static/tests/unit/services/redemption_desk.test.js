@@ -1,0 +1,769 @@
+import { describe, expect, test } from "@odoo/hoot";
+import { advanceTime, Deferred, tick } from "@odoo/hoot-mock";
+import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
+import { isGtin } from "@pos_loyalty_engine/app/services/redemption_desk";
+import { found, watchNotifications } from "../utils";
+import { setupSpending, spend, times, voucher, watchDialogs } from "../redemption_utils";
+
+definePosModels();
+
+const TOTAL = 17.85;
+
+async function addProduct(store, order, values = {}) {
+    const product_tmpl_id = store.models["product.template"].get(5);
+    return store.addLineToOrder({ product_tmpl_id, ...values }, order);
+}
+
+function payIn(store, order, type) {
+    const method = store.models["pos.payment.method"].find((item) => item.type === type);
+    return order.addPaymentline(method).data;
+}
+
+const states = (order) => order.loyaltyEngineShown.map(({ uuid, state }) => `${uuid} ${state}`);
+
+describe("add and take off", () => {
+    test("a voucher is held for an order that the server has, and is on the order", async () => {
+        const { desk, order, ledger } = await setupSpending({
+            answers: {
+                hold_voucher: ({ order_uuid }, rows) => {
+                    expect(order.isSynced).toBe(true);
+                    expect(order_uuid).toBe(order.uuid);
+                    rows.push(voucher());
+                    return { status: "held", redemption: voucher() };
+                },
+            },
+        });
+        expect(order.isSynced).toBe(false);
+        const answer = desk.addVoucher(order, { code: "PROMO-7HD3XP" });
+        expect(order.uiState.loyaltyEngine.step.kind).toBe("add");
+        expect((await answer).status).toBe("held");
+        expect(order.uiState.loyaltyEngine.step).toBe(null);
+        expect(order.priceIncl).toBe(TOTAL - 5);
+        expect(states(order)).toEqual(["v1 held"]);
+        expect(ledger.asked).toEqual(["hold_voucher"]);
+    });
+
+    for (const [answer, words] of [
+        [{ status: "held_elsewhere", where: "Till 2" }, "This voucher is in use at Till 2."],
+        [{ status: "unknown" }, "There is no such voucher."],
+        [{ status: "limit", reason: "One a day." }, "One a day."],
+        [{ status: "refused", reason: "Used up." }, "Used up."],
+        [{ status: "busy" }, "Somebody else was quicker. Try again."],
+        [{ status: "down" }, "The Loyalty Engine does not answer."],
+        [{ status: "refused" }, "The Loyalty Engine refuses this shop's access. Tell the manager."],
+    ]) {
+        test(`not held (${JSON.stringify(answer)}): words, and the order as it was`, async () => {
+            const { store, desk, order } = await setupSpending({
+                answers: { hold_voucher: () => answer },
+            });
+            const texts = watchNotifications(store);
+            await desk.addVoucher(order, { code: "X" });
+            expect(texts).toEqual([words]);
+            expect(order.priceIncl).toBe(TOTAL);
+            expect(states(order)).toEqual([]);
+        });
+    }
+
+    test("a hold whose answer was lost is shown, and can be taken off", async () => {
+        const { desk, order } = await setupSpending({
+            answers: {
+                hold_voucher: (_params, rows) => {
+                    rows.push(voucher());
+                    return new Deferred();
+                },
+            },
+        });
+        const answer = desk.addVoucher(order, { code: "X" });
+        await tick();
+        await advanceTime(6100);
+        expect((await answer).status).toBe("slow");
+        expect(states(order)).toEqual(["v1 held"]);
+    });
+
+    test("a hold that comes when the order is paid already is let go", async () => {
+        const held = new Deferred();
+        const { desk, order, ledger } = await setupSpending({
+            answers: { hold_voucher: () => held },
+        });
+        const answer = desk.addVoucher(order, { code: "X" }, { isSilent: true });
+        await tick();
+        order.state = "paid";
+        held.resolve({ status: "held", redemption: voucher() });
+        expect((await answer).status).toBe("stopped");
+        await tick();
+        expect(ledger.asked).toEqual(["hold_voucher", "release"]);
+        expect(ledger.params.uuids).toEqual(["v1"]);
+        expect(order.loyaltyEngineRedemptions).toEqual([]);
+    });
+
+    test("what is held is taken off with one tap, and the open payment follows", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        const payment = payIn(store, order, "cash");
+        expect(payment.amount).toBeCloseTo(TOTAL - 5);
+        await desk.remove(order, order.loyaltyEngineShown[0]);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(payment.amount).toBe(TOTAL);
+        expect(times(ledger, "release")).toBe(1);
+    });
+
+    test("what was taken off offline stays off, whatever the server still holds", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        store.data.network.offline = true;
+        await desk.remove(order, order.loyaltyEngineShown[0]);
+        expect(order.priceIncl).toBe(TOTAL);
+        store.data.network.offline = false;
+        await desk.refresh(order);
+        expect(ledger.rows[0].state).toBe("held");
+        expect(order.priceIncl).toBe(TOTAL);
+        // Until it is put on again by hand
+        ledger.answers.hold_voucher = () => ({ status: "held", redemption: voucher() });
+        await desk.addVoucher(order, { code: "v1" });
+        expect(order.priceIncl).toBe(TOTAL - 5);
+    });
+
+    test("with money moving nothing is added or taken off", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        const payment = payIn(store, order, "bank");
+        const texts = watchNotifications(store);
+        for (const status of ["waiting", "waitingCard", "timeout", "done", "reversing"]) {
+            payment.setPaymentStatus(status);
+            await desk.addVoucher(order, { code: "v2" });
+            await desk.remove(order, order.loyaltyEngineShown[0]);
+            expect(states(order)).toEqual(["v1 held"]);
+        }
+        expect(texts).toHaveLength(10);
+        expect(ledger.asked).toEqual(["hold_voucher"]);
+        for (const status of ["pending", "retry"]) {
+            payment.setPaymentStatus(status);
+            expect(desk.whyNot(order)).toBe("");
+        }
+    });
+
+    test("points tell the member, how the card came, and what is due", async () => {
+        const { desk, order, ledger, store } = await setupSpending({
+            members: { 1000001: found(1), "ref-1": found(1) },
+        });
+        await store.loyaltyEngineDesk.identify("1000001", { order, presented: "scan" });
+        await desk.addPoints(order, { points: 200 });
+        expect(ledger.params).toMatchObject({
+            member_ref: "ref-1",
+            presented: "scan",
+            points: 200,
+            due: "17.85",
+        });
+        // Asking for the balance again takes nothing from the card that was shown.
+        await store.loyaltyEngineDesk.refresh(order);
+        await desk.addPoints(order, { amount: "1.00" });
+        expect(ledger.params).toMatchObject({ presented: "scan", amount: "1.00", due: "15.85" });
+    });
+
+    test("a member who came with the customer was only picked", async () => {
+        const { desk, order, ledger, store } = await setupSpending({
+            members: { 1000001: found(1) },
+        });
+        await store.loyaltyEngineDesk.identify("1000001", { order });
+        await desk.addPoints(order, { points: 200 });
+        expect(ledger.params.presented).toBe("picked");
+    });
+
+    test("what is of a member leaves with the member", async () => {
+        const { desk, order, store, ledger } = await setupSpending({
+            members: { 1000001: found(1), 1000002: found(2) },
+        });
+        await store.loyaltyEngineDesk.identify("1000001", { order });
+        await desk.addPoints(order, { points: 200 });
+        await desk.addVoucher(order, { code: "v1" });
+        await store.loyaltyEngineDesk.identify("1000002", { order });
+        await desk.steps.get(order.uuid);
+        expect(states(order)).toEqual(["v1 held"]);
+        expect(ledger.rows[0].state).toBe("released");
+    });
+
+    test("the member of something spent stays", async () => {
+        const { desk, order, store } = await setupSpending({
+            members: { 1000001: found(1), 1000002: found(2) },
+        });
+        await store.loyaltyEngineDesk.identify("1000001", { order });
+        await desk.addPoints(order, { points: 200 });
+        await desk.spendFor(order);
+        const texts = watchNotifications(store);
+        await store.loyaltyEngineDesk.identify("1000002", { order });
+        store.loyaltyEngineDesk.remove(order);
+        expect(order.loyaltyEngineMember.ref).toBe("ref-1");
+        expect(texts).toHaveLength(2);
+    });
+});
+
+describe("spend", () => {
+    test("an order without redemptions is not asked about, and not waited for", async () => {
+        const { desk, order, ledger } = await setupSpending();
+        expect(desk.standsBefore(order)).toBe(false);
+        expect(desk.guardsBasket(order)).toBe(false);
+        expect(await desk.mayPay(order)).toBe(true);
+        desk.letGo(order);
+        expect(ledger.asked).toEqual([]);
+    });
+
+    test("each is spent once, for what it takes off", async () => {
+        const { desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.addPoints(order, { points: 200 });
+        expect(desk.standsBefore(order)).toBe(true);
+        const total = order.priceIncl;
+        expect(await desk.mayPay(order)).toBe(true);
+        expect(times(ledger, "spend")).toBe(1);
+        expect(ledger.params.claims).toEqual([
+            { uuid: "v1", amount: "5.00" },
+            { uuid: "p1", amount: "2.00" },
+        ]);
+        expect(order.priceIncl).toBe(total);
+        expect(states(order)).toEqual(["v1 spent", "p1 spent"]);
+        expect(desk.standsBefore(order)).toBe(false);
+        expect(await desk.spendFor(order)).toBe(true);
+        expect(times(ledger, "spend")).toBe(1);
+    });
+
+    test("who asks meanwhile gets the same promise, and a second press nothing", async () => {
+        const { desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        const presses = [desk.mayPay(order), desk.mayPay(order)];
+        expect(desk.spendFor(order)).toBe(desk.spendFor(order));
+        expect(await Promise.all(presses)).toEqual([true, false]);
+        expect(times(ledger, "spend")).toBe(1);
+    });
+
+    test("a refusal: off the order, the payment follows, and nothing goes on by itself", async () => {
+        const { store, desk, order, ledger } = await setupSpending({
+            answers: {
+                spend: (_params, rows) => {
+                    Object.assign(rows[0], { state: "refused", reason: "already used" });
+                    return { status: "done", redemptions: rows };
+                },
+            },
+        });
+        await desk.addVoucher(order, { code: "v1" });
+        const payment = payIn(store, order, "cash");
+        const dialogs = watchDialogs(store);
+        expect(await desk.mayPay(order)).toBe(false);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(payment.amount).toBe(TOTAL);
+        expect(states(order)).toEqual(["v1 refused"]);
+        expect(dialogs).toHaveLength(1);
+        expect(dialogs[0].body).toMatch(/Voucher v1: already used/);
+        expect(dialogs[0].body).toMatch(/New total: \$.17\.85/);
+        expect(dialogs[0].body).toMatch(/Nothing was charged/);
+        // Another press pays, and asks nobody.
+        expect(desk.standsBefore(order)).toBe(false);
+        expect(times(ledger, "spend")).toBe(1);
+    });
+
+    test("money that the customer has handed over stays what it is", async () => {
+        const { store, desk, order } = await setupSpending({
+            answers: {
+                spend: (_params, rows) => {
+                    rows[0].state = "refused";
+                    return { status: "done", redemptions: rows };
+                },
+            },
+        });
+        await desk.addVoucher(order, { code: "v1" });
+        const payment = payIn(store, order, "cash");
+        payment.setAmount(50);
+        watchDialogs(store);
+        await desk.mayPay(order);
+        expect(payment.amount).toBe(50);
+    });
+
+    test("what was not its turn yet stays on the order, for the next press", async () => {
+        const { store, desk, order, ledger } = await setupSpending({
+            answers: {
+                spend: (_params, rows) => {
+                    spend(ledger, "p1", "2.00");
+                    rows[1].state = "refused";
+                    return { status: "done", redemptions: rows };
+                },
+            },
+        });
+        await desk.addPoints(order, { points: 200 });
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.addVoucher(order, { code: "v2" });
+        const dialogs = watchDialogs(store);
+        expect(await desk.mayPay(order)).toBe(false);
+        expect(states(order)).toEqual(["p1 spent", "v1 refused", "v2 held"]);
+        expect(dialogs[0].body).toMatch(/Voucher v2: not tried yet/);
+        delete ledger.answers.spend;
+        expect(await desk.mayPay(order)).toBe(true);
+        expect(ledger.params.claims).toEqual([{ uuid: "v2", amount: "5.00" }]);
+    });
+
+    for (const status of ["done", "down"]) {
+        test(`the engine could not be asked (${status}): the sale goes on without`, async () => {
+            const { store, desk, order, ledger } = await setupSpending({
+                answers: { spend: (_params, redemptions) => ({ status, redemptions }) },
+            });
+            await desk.addVoucher(order, { code: "v1" });
+            await desk.addVoucher(order, { code: "v2" });
+            const dialogs = watchDialogs(store);
+            expect(await desk.mayPay(order)).toBe(false);
+            expect(states(order)).toEqual(["v1 refused", "v2 refused"]);
+            expect(order.priceIncl).toBe(TOTAL);
+            expect(dialogs).toHaveLength(1);
+            expect(desk.standsBefore(order)).toBe(false);
+            // A look changes no total; the cashier may.
+            await desk.refresh(order);
+            expect(order.priceIncl).toBe(TOTAL);
+            desk.putBack(order, order.loyaltyEngineShown[0]);
+            expect(states(order)).toEqual(["v1 held", "v2 refused"]);
+            delete ledger.answers.spend;
+            expect(await desk.mayPay(order)).toBe(true);
+            expect(order.priceIncl).toBe(TOTAL - 5);
+            // What stayed aside becomes free.
+            desk.letGo(order);
+            await tick();
+            expect(ledger.params.uuids).toEqual(["v2"]);
+        });
+    }
+
+    test("offline nothing is sent, and the sale goes on without", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        store.data.network.offline = true;
+        const dialogs = watchDialogs(store);
+        expect(await desk.mayPay(order)).toBe(false);
+        expect(dialogs[0].body).toMatch(/the till is offline/);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(desk.standsBefore(order)).toBe(false);
+        expect(times(ledger, "spend")).toBe(0);
+    });
+
+    test("a silent spend is looked at once; what is spent then is spent", async () => {
+        const { desk, order, ledger } = await setupSpending({
+            answers: {
+                spend: ({ claims }) => {
+                    spend(ledger, claims[0].uuid, claims[0].amount);
+                    return new Deferred();
+                },
+            },
+        });
+        await desk.addVoucher(order, { code: "v1" });
+        let result = null;
+        desk.mayPay(order).then((answer) => (result = answer));
+        await advanceTime(7900);
+        expect(result).toBe(null);
+        await advanceTime(200);
+        expect(result).toBe(true);
+        expect(times(ledger, "redemptions")).toBe(1);
+        expect(order.priceIncl).toBe(TOTAL - 5);
+    });
+
+    test("a frozen server takes 8 seconds, and the sale goes on without", async () => {
+        const silent = () => new Deferred();
+        const { store, desk, order } = await setupSpending({
+            answers: { spend: silent, redemptions: silent },
+        });
+        await desk.addVoucher(order, { code: "v1" });
+        const dialogs = watchDialogs(store);
+        let result = null;
+        desk.mayPay(order).then((answer) => (result = answer));
+        await advanceTime(7900);
+        expect(result).toBe(null);
+        await advanceTime(200);
+        expect(result).toBe(false);
+        expect(states(order)).toEqual(["v1 unknown"]);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(dialogs[0].body).toMatch(/points come back by themselves/);
+        expect(desk.standsBefore(order)).toBe(false);
+    });
+
+    for (const state of ["held", "spending", "unknown"]) {
+        test(`a silent spend of which the ledger says "${state}" is off the order`, async () => {
+            const { store, desk, order } = await setupSpending({
+                answers: {
+                    spend: (_params, rows) => {
+                        rows[0].state = state;
+                        return Promise.reject(new Error("gone"));
+                    },
+                },
+            });
+            await desk.addVoucher(order, { code: "v1" });
+            watchDialogs(store);
+            expect(await desk.mayPay(order)).toBe(false);
+            expect(states(order)).toEqual(["v1 unknown"]);
+            expect(order.priceIncl).toBe(TOTAL);
+        });
+    }
+
+    test("what is found spent after all comes back, while nobody has paid", async () => {
+        const { store, desk, order, ledger } = await setupSpending({
+            answers: {
+                spend: (_params, rows) => {
+                    rows[0].state = "unknown";
+                    return { status: "done", redemptions: rows };
+                },
+            },
+        });
+        await desk.addVoucher(order, { code: "v1" });
+        const payment = payIn(store, order, "cash");
+        watchDialogs(store);
+        await desk.mayPay(order);
+        expect(payment.amount).toBe(TOTAL);
+        const texts = watchNotifications(store);
+        spend(ledger, "v1", "5.00");
+        await advanceTime(2100);
+        expect(states(order)).toEqual(["v1 spent"]);
+        expect(payment.amount).toBeCloseTo(TOTAL - 5);
+        expect(texts).toEqual(["Redeemed after all, and on the order again: Voucher v1"]);
+    });
+
+    test("what is found spent after a payment was taken changes no total", async () => {
+        const { store, desk, order, ledger } = await setupSpending({
+            answers: {
+                spend: (_params, rows) => {
+                    rows[0].state = "unknown";
+                    return { status: "done", redemptions: rows };
+                },
+            },
+        });
+        await desk.addVoucher(order, { code: "v1" });
+        watchDialogs(store);
+        await desk.mayPay(order);
+        payIn(store, order, "bank").setPaymentStatus("done");
+        spend(ledger, "v1", "5.00");
+        await advanceTime(2100);
+        expect(times(ledger, "redemptions")).toBe(1);
+        expect(states(order)).toEqual(["v1 unknown"]);
+        expect(order.priceIncl).toBe(TOTAL);
+    });
+
+    test("a voucher that the basket gives no right to is not burned, but let go", async () => {
+        const { desk, order, ledger } = await setupSpending({
+            answers: {
+                hold_voucher: (_params, rows) => {
+                    rows.push(voucher("v1", { min_amount: "100.00" }));
+                    return { status: "held", redemption: rows[0] };
+                },
+            },
+        });
+        await desk.addVoucher(order, { code: "v1" });
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(desk.standsBefore(order)).toBe(false);
+        expect(await desk.mayPay(order)).toBe(true);
+        desk.letGo(order);
+        await tick();
+        expect(ledger.asked).toEqual(["hold_voucher", "release"]);
+    });
+
+    test("with a payment taken nothing is spent: it leaves the order", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        payIn(store, order, "bank").setPaymentStatus("done");
+        const dialogs = watchDialogs(store);
+        expect(await desk.mayPay(order)).toBe(false);
+        expect(ledger.asked).toEqual(["hold_voucher", "release"]);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(dialogs[0].body).toMatch(/take what is still to pay/);
+        expect(dialogs[0].body).not.toMatch(/Nothing was charged/);
+        expect(desk.standsBefore(order)).toBe(false);
+    });
+
+    test("an order that was paid before keeps what was spent for it, and asks nobody", async () => {
+        const { desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.mayPay(order);
+        order.state = "paid";
+        expect(desk.standsBefore(order)).toBe(false);
+        // The server has refused to store it.
+        order.state = "draft";
+        expect(await desk.mayPay(order)).toBe(true);
+        expect(order.priceIncl).toBe(TOTAL - 5);
+        expect(times(ledger, "spend")).toBe(1);
+    });
+
+    test("several: how far it is is looked at, and only when it takes long", async () => {
+        const answer = new Deferred();
+        const { desk, order, ledger } = await setupSpending({ answers: { spend: () => answer } });
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.addVoucher(order, { code: "v2" });
+        const pressed = desk.mayPay(order);
+        await advanceTime(900);
+        expect(times(ledger, "redemptions")).toBe(0);
+        spend(ledger, "v1", "5.00");
+        await advanceTime(200);
+        expect(order.uiState.loyaltyEngine.step).toMatchObject({ done: 1, of: 2 });
+        spend(ledger, "v2", "5.00");
+        answer.resolve({ status: "done", redemptions: ledger.rows });
+        expect(await pressed).toBe(true);
+        await advanceTime(3000);
+        expect(times(ledger, "redemptions")).toBe(1);
+    });
+});
+
+describe("the basket is closed", () => {
+    test("while something is spent, nothing changes", async () => {
+        const answer = new Deferred();
+        const { store, desk, order, ledger } = await setupSpending({
+            answers: { spend: () => answer },
+        });
+        await desk.addVoucher(order, { code: "v1" });
+        const pressed = desk.mayPay(order);
+        const texts = watchNotifications(store);
+        await addProduct(store, order);
+        await store.setDiscountFromUI(order.lines[0], 50);
+        expect(payIn(store, order, "cash")).toBe("One moment: this order is being worked on.");
+        await desk.addVoucher(order, { code: "v2" });
+        expect(order.priceIncl).toBe(TOTAL - 5);
+        expect(order.payment_ids).toHaveLength(0);
+        expect(texts).toHaveLength(3);
+        spend(ledger, "v1", "5.00");
+        answer.resolve({ status: "done", redemptions: ledger.rows });
+        expect(await pressed).toBe(true);
+    });
+
+    test("a product that is scanned while a voucher is checked comes after it", async () => {
+        const held = new Deferred();
+        const { store, desk, order } = await setupSpending({
+            answers: { hold_voucher: () => held },
+        });
+        const added = desk.addVoucher(order, { code: "v1" });
+        const scanned = addProduct(store, order, { qty: 1 });
+        await tick();
+        expect(order.lines[0].qty).toBe(3);
+        held.resolve({ status: "held", redemption: voucher() });
+        await added;
+        await scanned;
+        expect(order.lines[0].qty).toBe(4);
+        expect(order.loyaltyEngineShown).toHaveLength(1);
+    });
+
+    test("afterwards a change asks: the basket as it is, or the redemption cancelled", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.mayPay(order);
+        let isSure = false;
+        const dialogs = watchDialogs(store, (props) => (isSure ? props.confirm() : props.cancel()));
+        await addProduct(store, order);
+        expect(dialogs).toHaveLength(1);
+        expect(dialogs[0].body).toMatch(/The manager gets a note/);
+        expect(order.priceIncl).toBe(TOTAL - 5);
+        isSure = true;
+        await addProduct(store, order);
+        expect(ledger.rows[0].state).toBe("returning");
+        expect(states(order)).toEqual([]);
+        expect(order.priceIncl).toBeGreaterThan(TOTAL);
+    });
+
+    test("goods that came another way are noticed before money moves", async () => {
+        const { store, desk, order } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.mayPay(order);
+        expect(desk.standsBefore(order)).toBe(false);
+        order.lines[0].setQuantity(2);
+        expect(desk.standsBefore(order)).toBe(true);
+        const dialogs = watchDialogs(store, (props) => props.cancel());
+        expect(await desk.mayPay(order)).toBe(false);
+        expect(dialogs[0].title).toBe("The basket is not the one that this was redeemed for");
+        order.lines[0].setQuantity(3);
+        expect(desk.standsBefore(order)).toBe(false);
+    });
+
+    test("a tip is no goods", async () => {
+        const { store, desk, order } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.mayPay(order);
+        await store.setTip(3);
+        expect(order.getTip()).toBe(3);
+        expect(desk.standsBefore(order)).toBe(false);
+    });
+
+    test("the prices stay when the customer's would be others", async () => {
+        const { store, desk, order } = await setupSpending();
+        const [pricelist, ...others] = store.models["product.pricelist"].getAll();
+        expect(others.length).toBeGreaterThan(0);
+        order.setPricelist(pricelist);
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.mayPay(order);
+        order.setPricelist(others[0]);
+        expect(order.pricelist_id.id).toBe(pricelist.id);
+    });
+});
+
+describe("known to this till", () => {
+    test("an order made here is not asked about", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await store.syncAllOrders({ orders: [order] });
+        await desk.ensure(order);
+        expect(ledger.asked).toEqual([]);
+    });
+
+    test("an order from elsewhere is asked about once, again only if that failed", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await store.syncAllOrders({ orders: [order] });
+        desk.known.clear();
+        ledger.rows.push(voucher());
+        ledger.answers.redemptions = () => ({ status: "busy" });
+        await desk.ensure(order);
+        expect(order.priceIncl).toBe(TOTAL);
+        delete ledger.answers.redemptions;
+        await desk.ensure(order);
+        await desk.ensure(order);
+        expect(ledger.asked).toEqual(["redemptions", "redemptions"]);
+        expect(order.priceIncl).toBe(TOTAL - 5);
+    });
+
+    test("what is still being spent elsewhere is followed until it is clear", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await store.syncAllOrders({ orders: [order] });
+        desk.known.clear();
+        ledger.rows.push(voucher("v1", { state: "spending", frozen_amount: "5.00" }));
+        await desk.ensure(order);
+        expect(states(order)).toEqual(["v1 spending"]);
+        await advanceTime(2100);
+        ledger.rows[0].state = "spent";
+        await advanceTime(5100);
+        expect(states(order)).toEqual(["v1 spent"]);
+        await advanceTime(60000);
+        expect(times(ledger, "redemptions")).toBe(3);
+    });
+
+    test("what is dropped at the server is gone", async () => {
+        const { desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        Object.assign(ledger.rows[0], { state: "spent", is_dropped: true, frozen_amount: "5.00" });
+        await desk.refresh(order);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(desk.standsBefore(order)).toBe(false);
+    });
+
+    test("what is held is renewed while the order is worked on, and not for ever", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        store.router.state.current = "PaymentScreen";
+        await desk.addVoucher(order, { code: "v1" });
+        await advanceTime(2 * 60 * 1000);
+        await advanceTime(2 * 60 * 1000);
+        expect(times(ledger, "renew")).toBe(2);
+        expect(ledger.params).toMatchObject({ at_payment: true });
+        store.addNewOrder();
+        await advanceTime(2 * 60 * 1000);
+        expect(times(ledger, "renew")).toBe(2);
+        store.setOrder(order);
+        for (let i = 0; i < 40; i++) {
+            await advanceTime(2 * 60 * 1000);
+        }
+        expect(times(ledger, "renew")).toBeWithin(25, 31);
+    });
+
+    test("an order without redemptions is not renewed", async () => {
+        const { desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.remove(order, order.loyaltyEngineShown[0]);
+        await advanceTime(3600 * 1000);
+        expect(times(ledger, "renew")).toBe(0);
+    });
+});
+
+describe("the order is deleted", () => {
+    test("nothing is asked where there was nothing", async () => {
+        const { store, order, ledger } = await setupSpending();
+        expect(await store._onBeforeDeleteOrder(order)).toBe(true);
+        expect(ledger.asked).toEqual([]);
+    });
+
+    test("the server gives back what was spent, then it may be deleted", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.mayPay(order);
+        expect(await store.deleteOrders([order])).toBe(true);
+        expect(times(ledger, "abandon")).toBe(1);
+        expect(store.models["pos.order"].getBy("uuid", order.uuid)).toBe(undefined);
+    });
+
+    test("not while it is being paid at another till", async () => {
+        const { store, desk, order } = await setupSpending({
+            answers: { abandon: () => ({ status: "at_payment", where: "Till 2" }) },
+        });
+        await desk.addVoucher(order, { code: "v1" });
+        const dialogs = watchDialogs(store);
+        expect(await store.deleteOrders([order])).toBe(false);
+        expect(dialogs[0].body).toBe("This order is being paid at Till 2.");
+        expect(store.models["pos.order"].getBy("uuid", order.uuid)).toBe(order);
+    });
+
+    test("offline: what is only held may go, what was spent may not", async () => {
+        const { store, desk, order } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        store.data.network.offline = true;
+        expect(await store._onBeforeDeleteOrder(order)).toBe(true);
+        store.data.network.offline = false;
+        await desk.mayPay(order);
+        store.data.network.offline = true;
+        const dialogs = watchDialogs(store);
+        expect(await store._onBeforeDeleteOrder(order)).toBe(false);
+        expect(dialogs[0].body).toMatch(/the till is offline/i);
+        const texts = watchNotifications(store);
+        store.removeOrder(order, false);
+        expect(texts).toHaveLength(1);
+        expect(store.models["pos.order"].getBy("uuid", order.uuid)).toBe(order);
+    });
+
+    test("removed without a question, what is held is given up", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        store.removeOrder(order, false);
+        await tick();
+        expect(times(ledger, "abandon")).toBe(1);
+    });
+});
+
+describe("codes that nothing in the shop has", () => {
+    test("a GTIN is known by its check digit", async () => {
+        for (const code of ["4006381333931", "96385074", "036000291452", "10614141000415"]) {
+            expect(isGtin(code)).toBe(true);
+        }
+        for (const code of ["4006381333930", "1000001", "PROMO-7HD3XP", "123456789", ""]) {
+            expect(isGtin(code)).toBe(false);
+        }
+    });
+
+    test("no member has it: it may be a voucher", async () => {
+        const { store, order, ledger } = await setupSpending();
+        store.setOrder(order);
+        await store.loyaltyEngineDesk.offer("PROMO-1", () => expect.step("not found"));
+        expect(ledger.asked).toEqual(["hold_voucher"]);
+        expect(states(order)).toEqual(["PROMO-1 held"]);
+        expect.verifySteps([]);
+    });
+
+    test("neither has it: said once, and not asked again", async () => {
+        const { store, ledger } = await setupSpending({
+            answers: { hold_voucher: () => ({ status: "unknown" }) },
+        });
+        const texts = watchNotifications(store);
+        const member = store.loyaltyEngineDesk;
+        await member.offer("PROMO-1", () => expect.step("not found"));
+        expect.verifySteps(["not found"]);
+        expect(texts).toEqual(['Neither a member nor a voucher has the code "PROMO-1".']);
+        expect(member.mayOffer({ code: "PROMO-1", type: "product" })).toBe(false);
+        expect(times(ledger, "hold_voucher")).toBe(1);
+    });
+
+    test("a product that the shop lacks, and a till without vouchers, ask for no voucher", async () => {
+        const { store, ledger } = await setupSpending({ connection: { vouchers: false } });
+        await store.loyaltyEngineDesk.offer("PROMO-1", () => {});
+        store.config._loyalty_engine.vouchers = true;
+        await store.loyaltyEngineDesk.offer("4006381333931", () => {});
+        expect(ledger.asked).toEqual([]);
+    });
+
+    test("an engine that fails is left alone for a while", async () => {
+        const { store } = await setupSpending({
+            answers: { hold_voucher: () => ({ status: "down" }) },
+        });
+        const member = store.loyaltyEngineDesk;
+        await member.offer("PROMO-1", () => expect.step("not found"));
+        expect(member.mayOffer({ code: "PROMO-2", type: "product" })).toBe(false);
+        expect.verifySteps([]);
+    });
+});
