@@ -12,6 +12,7 @@
         "security/ir.model.access.csv",
         "security/loyalty_engine_security.xml",
         "data/barcode_rule_data.xml",
+        "data/product_data.xml",
         "data/ir_cron_data.xml",
         "views/loyalty_engine_report_views.xml",
         "views/loyalty_engine_redemption_views.xml",

@@ -17,6 +17,7 @@ from . import (
     loyalty_engine_spending,
     pos_config,
     pos_order,
+    pos_order_discount,
     pos_order_line,
     pos_payment,
     pos_payment_method,

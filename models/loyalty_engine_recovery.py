@@ -53,6 +53,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 self._look_up_unknown,
                 self._look_for_reactions,
                 self._end_spent,
+                self._compare_settled,
                 self._follow_refunds,
                 self._allot_refunds,
                 self._list_missing_orders,
@@ -276,6 +277,11 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         self._each(rows, lambda row: self._ledger("_end", row["uuid"], engine.late_after))
         if rows:
             self.env["loyalty.engine.report"]._wake_sender()
+
+    @api.model
+    def _compare_settled(self, engine):
+        rows = self._rows(engine, "redemption.state = 'settled' AND NOT redemption.is_compared")
+        self._each(rows, lambda row: self._ledger("_compare", row["uuid"]))
 
     @api.model
     def _follow_refunds(self, engine):

@@ -172,6 +172,10 @@ class LoyaltyEngineRedemption(models.Model):
         readonly=True,
         help="Spent, and its order has not come for a day or was left behind in a closed session.",
     )
+    is_compared = fields.Boolean(
+        readonly=True,
+        help="What the till took off the stored order was compared with the server's own sum.",
+    )
     reason = fields.Char(readonly=True)
     step_ids = fields.One2many("loyalty.engine.redemption.step", "redemption_id", readonly=True)
 
@@ -185,6 +189,7 @@ class LoyaltyEngineRedemption(models.Model):
     _open_idx = models.Index(
         "(state, look_up_at) WHERE state IN ('held', 'spending', 'unknown', 'spent', 'returning')"
     )
+    _uncompared_idx = models.Index("(engine_id) WHERE state = 'settled' AND NOT is_compared")
     _unshown_idx = models.Index(
         "(engine_id, member_ref) WHERE kind = 'points' AND shown_at IS NULL"
         " AND state NOT IN ('released', 'expired', 'refused')"
@@ -405,6 +410,7 @@ class LoyaltyEngineRedemption(models.Model):
             "is_local": False,
             "is_dropped": False,
             "is_overdue": False,
+            "is_compared": False,
             **values,
             "discounts": Json(values.get("discounts") or []),
             "create_uid": self.env.uid,

@@ -124,6 +124,11 @@ class PosConfig(models.Model):
                 values["loyalty_engine_points_booking"] = False
         return copies
 
+    def _get_special_products(self):
+        # Loaded by every till, and on no shelf.
+        products = self.env["loyalty.engine"].sudo()._discount_products()
+        return super()._get_special_products() | products
+
     def open_ui(self):
         self.env["loyalty.engine.recovery"].sudo()._wake()
         return super().open_ui()
