@@ -106,7 +106,8 @@ def load(env, login, session_id, runs=5):
     }
 
 
-def main():
+def main(tasks):
+    """Run the one of ``tasks`` (dict of name to function) that the command line names."""
     from odoo import SUPERUSER_ID, api
     from odoo.modules.registry import Registry
     from odoo.tools import config
@@ -116,10 +117,10 @@ def main():
     (database,) = config["db_name"]
     with Registry(database).cursor() as cr:
         env = api.Environment(cr, SUPERUSER_ID, {"lang": "en_US"})
-        result = {"make": make, "load": load}[task](env, **arguments)
+        result = tasks[task](env, **arguments)
         env.flush_all()
     print(json.dumps(result))
 
 
 if __name__ == "__main__":
-    main()
+    main({"make": make, "load": load})
