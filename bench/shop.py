@@ -10,10 +10,11 @@ import time
 PASSWORD = "bench"
 
 
-def make(env, cashiers, products, connection=None):
+def make(env, cashiers, products, connection=None, program=False):
     """A shop with an open till.
 
     :param connection: values of a ``loyalty.engine``; None: the till has none
+    :param program: whether to make a loyalty program of ``pos_loyalty``
     :return: ids and logins
     """
     company = env.company
@@ -63,6 +64,8 @@ def make(env, cashiers, products, connection=None):
                 "sequence": 1,
             }
         )
+    if program:
+        env["loyalty.program"].create_from_template("loyalty")
     config.with_user(users[0]).open_ui()
     session = config.current_session_id
     session.with_user(users[0]).set_opening_control(0, "")

@@ -33,7 +33,9 @@ What to try
   1. At the till press "Member" and type {first}: name, tier and points appear.
   2. Sell three products, pay cash: the receipt shows the points earned.
   3. See the event arrive on the engine's page.
-  4. Set "down" in the panel of faults and sell again: the sale closes all the same, and its
+  4. Press "Vouchers" and choose one, or type {voucher}; press "Use points". Nothing is spent yet:
+     that happens when you press "Validate".
+  5. Set "down" in the panel of faults and sell again: the sale closes all the same, and its
      report leaves by itself once the engine is back.
 """
 
@@ -113,13 +115,24 @@ def make_connection(env, config, address):
             "reporting": "event",
             "sale_event_type": "POS_SALE",
             "estimated_points_per_unit": 1,
+            "accepts_vouchers": True,
+            "voucher_user": "ref",
+            # As Test Connection finds it: the sandbox's event types keep our id.
+            "points_ready": True,
         },
     )
     # Only what differs: a session that is open forbids to change the point of sale.
     if engine.rewards_url != addresses["rewards_url"]:
         engine.write(addresses)
     if config.loyalty_engine_id != engine:
-        config.write({"loyalty_engine_id": engine.id, "loyalty_engine_store": "corner-bakery"})
+        config.write(
+            {
+                "loyalty_engine_id": engine.id,
+                "loyalty_engine_store": "corner-bakery",
+                "loyalty_engine_venue": "corner-bakery",
+                "loyalty_engine_points_booking": "discount",
+            }
+        )
 
 
 def warm_up(env):
@@ -143,6 +156,7 @@ def welcome(config):
         cashiers=" or ".join(f"{login} / {login}" for login, _name in CASHIERS),
         members="\n               ".join(members),
         first=LINKED[0].account_number,
+        voucher=demo.BENEFITS[0].code,
     )
 
 

@@ -37,6 +37,8 @@ SENT_STATES = (
     "stranded",
     "made_good",
 )
+# Sent, and taken off its order again.
+OFF_STATES = ("returning", "returned", "stranded", "made_good")
 # Sent, or perhaps sent, and not yet ended.
 SENT_OPEN_STATES = ("spending", "unknown", "spent")
 ENDED_STATES = ("settled", "returned", "stranded", "made_good", "released", "refused", "expired")
@@ -170,6 +172,10 @@ class LoyaltyEngineRedemption(models.Model):
         readonly=True,
         help="Spent, and its order has not come for a day or was left behind in a closed session.",
     )
+    is_compared = fields.Boolean(
+        readonly=True,
+        help="What the till took off the stored order was compared with the server's own sum.",
+    )
     reason = fields.Char(readonly=True)
     step_ids = fields.One2many("loyalty.engine.redemption.step", "redemption_id", readonly=True)
 
@@ -183,6 +189,7 @@ class LoyaltyEngineRedemption(models.Model):
     _open_idx = models.Index(
         "(state, look_up_at) WHERE state IN ('held', 'spending', 'unknown', 'spent', 'returning')"
     )
+    _uncompared_idx = models.Index("(engine_id) WHERE state = 'settled' AND NOT is_compared")
     _unshown_idx = models.Index(
         "(engine_id, member_ref) WHERE kind = 'points' AND shown_at IS NULL"
         " AND state NOT IN ('released', 'expired', 'refused')"
@@ -403,6 +410,7 @@ class LoyaltyEngineRedemption(models.Model):
             "is_local": False,
             "is_dropped": False,
             "is_overdue": False,
+            "is_compared": False,
             **values,
             "discounts": Json(values.get("discounts") or []),
             "create_uid": self.env.uid,
@@ -485,7 +493,8 @@ class LoyaltyEngineRedemption(models.Model):
         engine_id, member_ref = values["engine_id"], values["member_ref"]
         self.env["loyalty.engine.member"]._lock(engine_id, member_ref)
         for row in self._of_order(engine_id, values["order_uuid"]):
-            if row["kind"] == "points" and row["state"] in SENT_STATES:
+            is_off = row["is_dropped"] or row["state"] in OFF_STATES
+            if row["kind"] == "points" and row["state"] in SENT_STATES and not is_off:
                 raise NotSpendable(self.env._("Points were spent on this order already."))
             if row["kind"] == "points":
                 self._move(row["uuid"], ("held",), "released")

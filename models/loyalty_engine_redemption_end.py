@@ -213,6 +213,53 @@ class LoyaltyEngineRedemption(models.Model):
         )
 
     @api.model
+    def _compare(self, redemption_uuid):
+        """Compare what a stored order gives for a settled redemption with what it should give. What
+        differs by more than the smallest unit of the currency is flagged, never corrected."""
+        row = self._row(redemption_uuid)
+        order = self.env["pos.order"].search(
+            [("uuid", "=", row["order_uuid"]), ("state", "not in", ("draft", "cancel"))], limit=1
+        )
+        given, expected = self._given_and_expected(order, row)
+        if abs(given - expected) > Decimal(1).scaleb(-order.currency_id.decimal_places):
+            self._open_case(
+                row,
+                "differs",
+                self.env._("A discount of another amount: %s", order.pos_reference),
+                self.env._(
+                    "The till gave %(given)s for %(name)s; by the server's own sum it is "
+                    "%(expected)s. The sale stands as it is.",
+                    given=f"{given:f}",
+                    expected=f"{expected:f}",
+                    name=row["name"],
+                ),
+            )
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_redemption SET is_compared = TRUE WHERE uuid = %s",
+            (redemption_uuid,),
+        )
+
+    @api.model
+    def _given_and_expected(self, order, row):
+        """:return: what the order gives for a redemption, and should give: Decimal, with taxes"""
+        if row["booking"] == "payment":
+            paid = sum(
+                decimal_of(payment.amount)
+                for payment in order.payment_ids
+                if payment.loyalty_engine_redemption == row["uuid"]
+            )
+            return paid, decimal_of(row["amount"])
+        # Those that the order carries, as the cashier added them; nothing is frozen here.
+        carried = [
+            {**self._till_view(other), "frozen_amount": None}
+            for other in self._of_order(row["engine_id"], row["order_uuid"])
+            if other["state"] in ("spent", "settled")
+        ]
+        given = order._loyalty_engine_given_discounts().get(row["uuid"], Decimal(0))
+        expected = order._loyalty_engine_expected_discounts(carried).get(row["uuid"], Decimal(0))
+        return given, expected
+
+    @api.model
     def _list_missing(self, redemption_uuid):
         row = self._row(redemption_uuid)
         if row["state"] != "spent" or self._fate(row) != OPEN:

@@ -61,13 +61,25 @@ class LoyaltyEngine(models.Model):
         string="A Discount's SKU Is",
         required=True,
         default="applies_to",
-        help="Both readings are published.",
+        help="Both readings are published. A SKU may also be a product category: its name, or its "
+        "full name such as Drinks / Coffee. Categories below it count.",
     )
     discount_units = fields.Selection(
         [("one", "One unit"), ("all", "All units")],
         string="A Discount for a SKU Covers",
         required=True,
         default="one",
+        help="One unit is the dearest that no other voucher of the sale is on. An amount of money "
+        "is taken off once, however many units there are.",
+    )
+    discount_product_id = fields.Many2one(
+        "product.product",
+        required=True,
+        ondelete="restrict",
+        domain="[('type', '=', 'service'), ('company_id', 'in', (False, company_id))]",
+        default=lambda self: self._default_discount_product(),
+        help="The product of discount lines. Its income account is where discounts are booked; its "
+        "taxes don't matter: a discount has the taxes of what it is on.",
     )
     reward_unit = fields.Selection(
         [("decimal", "Decimal (30.00)"), ("minor", "Smallest unit (3000)")],
@@ -114,6 +126,10 @@ class LoyaltyEngine(models.Model):
         string="Most Points a Day",
         default=0,
         help="For one member in 24 hours, at all tills of this database. 0 = no limit.",
+    )
+    points_payment_earns = fields.Boolean(
+        string="Paying with Points Earns Points",
+        help="What is paid with points, where that is a payment, counts for points to be earned.",
     )
     own_card_only = fields.Boolean(
         string="Only with the Member's Own Code",
@@ -195,12 +211,34 @@ class LoyaltyEngine(models.Model):
                 sku_source=engine.sku_source,
                 sku_reading=engine.sku_reading,
                 units=engine.discount_units,
+                discount_product_id=engine.discount_product_id.id,
                 most_vouchers=engine.most_vouchers,
                 spend_limit=TILL_SPEND_LIMIT,
                 hold_minutes=engine.hold_minutes,
                 pin_above=engine.pin_above,
+                points_payment_earns=engine.points_payment_earns,
+                points_payment_method_id=config._loyalty_engine_points_methods().id,
             )
         return data
+
+    # === The product of discounts ===
+
+    @api.model
+    def _default_discount_product(self):
+        product = self.env.ref("pos_loyalty_engine.product_discount", raise_if_not_found=False)
+        return product or self.env["product.product"]
+
+    @api.model
+    def _complete_discount_products(self):
+        """Give connections from before there was a discount product the default one."""
+        engines = self.with_context(active_test=False).search([("discount_product_id", "=", False)])
+        engines.discount_product_id = self._default_discount_product()
+
+    @api.model
+    def _discount_products(self):
+        """The products of discounts of all connections."""
+        groups = self._read_group([("discount_product_id", "!=", False)], ["discount_product_id"])
+        return self._default_discount_product().union(*(product for (product,) in groups))
 
     # === What points are worth ===
 

@@ -481,6 +481,15 @@ class TestLostOrders(RedemptionCase):
         self.assertState(redemption, "made_good")
         self.assertFalse(self.events("POINTS_REFUND"))
 
+    def test_another_amount_than_the_server_computes_is_flagged(self):
+        redemption = self.spent_points(400)
+        order = self.pay(redemption)
+        self.recover()
+        self.assertState(redemption, "settled")
+        (case,) = self.cases("differs")
+        self.assertEqual(order.state, "paid")
+        self.assertIn("5", case.what)
+
     def test_a_copy_recovers_nothing(self):
         redemption = self.spent_points(500)
         self.pay()

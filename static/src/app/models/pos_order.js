@@ -244,9 +244,11 @@ patch(PosOrder.prototype, {
         const [without, withIt] = totals.map(({ steps }) => steps.at(-1)?.after ?? basket.total);
         const { reason, missingSkus } = totals[1].outcomes.at(-1);
         const amount = without - withIt;
+        // It may take away from another as much as it gives. One without discounts is a gift.
+        const nothingLeft = discounts.length ? { code: "nothing_left" } : null;
         return {
             amount: toMoney(amount, this.currency),
-            reason: amount ? "" : reasonInWords(reason || { code: "nothing_left" }, this.currency),
+            reason: amount ? "" : reasonInWords(reason || nothingLeft, this.currency),
             missingSkus,
         };
     },

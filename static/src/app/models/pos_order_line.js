@@ -15,6 +15,7 @@ patch(PosOrderline.prototype, {
             !this.isLoyaltyEngineDiscount &&
             this.qty > 0 &&
             this.price_unit > 0 &&
+            !this.isTipLine() &&
             !this.config._pos_special_products_ids?.includes(this.product_id.id)
         );
     },
