@@ -342,6 +342,10 @@ class Order:
         self.worth[redemption["uuid"]] = min(value, self.left)
         self._codes[redemption["uuid"]] = code
 
+    def code(self, redemption):
+        """Of a voucher, as it was scanned."""
+        return self._codes[redemption["uuid"]]
+
     def claims(self, held):
         return [{"uuid": one["uuid"], "amount": str(self.worth[one["uuid"]])} for one in held]
 
@@ -365,7 +369,7 @@ class Order:
             skip = 1 if mishap.at == RETURN else 0
             self.aim_at_points(mishap.rule, redemption, skip)
         elif mishap.at == SPEND:
-            self.aim_at_code(mishap.rule, self._codes[redemption["uuid"]])
+            self.aim_at_code(mishap.rule, self.code(redemption))
 
     def aim_at_points(self, rule, redemption, skip=0):
         """:param skip: 0 at the event that spends, 1 at the one that gives back"""
