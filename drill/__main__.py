@@ -24,7 +24,7 @@ from bench.figures import Table
 from bench.servers import BenchError
 
 from . import directed
-from .books import Books, Findings
+from .books import Findings, compare
 from .inside.kills import places
 from .mutations import check_mutations
 from .plan import BUSY_ELSEWHERE, POINTS_AT_FIRST, make_plan
@@ -103,7 +103,8 @@ def run(arguments):
         selling = time.monotonic() - begin
         begin = time.monotonic()
         stage.settle()
-        found = compare(stage, plan, members, sold, tellers)
+        pure = {members[n]: POINTS_AT_FIRST[plan.members[n]] for n in plan.pure_members}
+        found = compare(stage, sold, pure, tellers)
         tell(plan, sold, tellers, answers, found, told, selling, time.monotonic() - begin)
     return found.is_clean
 
@@ -146,23 +147,6 @@ def sell(stage, plan, members, vouchers):
     return sold, answers
 
 
-def compare(stage, plan, members, sold, tellers):
-    """:return: Findings of the books, and of the stories"""
-    pure = {
-        members[number]: POINTS_AT_FIRST[plan.members[number]] for number in plan.pure_members
-    }
-    flagged = set()
-    for teller in tellers:
-        pure.update(teller.members)
-        flagged |= teller.flagged
-        sold = [*sold, *teller.sold]
-    found = Books(stage, sold, pure, flagged).compare()
-    for teller in tellers:
-        for text in teller.findings:
-            found.note("not as told", text)
-    return found
-
-
 def tell(plan, sold, tellers, answers, found, told, selling, settling):
     table = Table(f"{len(plan.sales)} sales, seed {plan.seed}")
     table.row("directed stories", told, "s")
@@ -179,7 +163,9 @@ def tell(plan, sold, tellers, answers, found, told, selling, settling):
         table.row(f"mishaps: {where}", count)
     for (route, status), count in sorted(answers.items()):
         table.row(f"{route}: {status}", count)
-    table.row("longest wait for the step that spends", max((s.waited for s in sold), default=0), "s")
+    table.row(
+        "longest wait for the step that spends", max((s.waited for s in sold), default=0), "s"
+    )
     for kind, count in sorted(collections.Counter(kind for kind, _ in found.flagged).items()):
         table.row(f"told to a person: {kind}", count)
     tell_findings(table, found)

@@ -7,6 +7,7 @@ own: what it has told its customers.
 
 import collections
 import contextlib
+import functools
 import threading
 import time
 import uuid
@@ -65,9 +66,13 @@ class Till:
         self.ids = stage.shop["tills"][number]
         self.key = key or f"till-{number}"
         self.answers = collections.Counter()
+        self._number = number
         self.cashier = stage.cashier(number)
-        # Somebody else's browser that sees the same orders.
-        self.neighbour = stage.cashier(number)
+
+    @functools.cached_property
+    def neighbour(self):
+        """Somebody else's browser that sees the same orders."""
+        return self.stage.cashier(self._number)
 
     # === One step after the other ===
 
@@ -271,9 +276,7 @@ class Till:
             # Long enough for the request to be on its way.
             time.sleep(0.05)
             raise Gone
-        return self.spend(
-            order, held, is_deaf=step == "deaf", is_asked_again=step == "spend again"
-        )
+        return self.spend(order, held, is_deaf=step == "deaf", is_asked_again=step == "spend again")
 
     # === Calls ===
 
@@ -310,8 +313,7 @@ class Order:
         self.sold = Sold(name, self.uuid)
         shop = till.stage.shop
         self._lines = [
-            (str(uuid.uuid4()), shop["products"][product], quantity)
-            for product, quantity in basket
+            (str(uuid.uuid4()), shop["products"][product], quantity) for product, quantity in basket
         ]
         self.total = sum(
             (_cents(product["price"]) * quantity for _id, product, quantity in self._lines),
