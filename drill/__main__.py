@@ -49,10 +49,8 @@ def main():
         print(f"\nbin/drill: {error}", file=sys.stderr)
         return 3
     if not clean and not arguments.mutations:
-        print(
-            "\nA promise is broken. To replay it:"
-            f" bin/drill --seed {arguments.seed} --sales {arguments.sales} --tills {arguments.tills}"
-        )
+        again = f"--seed {arguments.seed} --sales {arguments.sales} --tills {arguments.tills}"
+        print(f"\nA promise is broken. To replay it: bin/drill {again}")
     return 0 if clean else 1
 
 
@@ -163,9 +161,8 @@ def tell(plan, sold, tellers, answers, found, told, selling, settling):
         table.row(f"mishaps: {where}", count)
     for (route, status), count in sorted(answers.items()):
         table.row(f"{route}: {status}", count)
-    table.row(
-        "longest wait for the step that spends", max((s.waited for s in sold), default=0), "s"
-    )
+    longest = max((one.waited for one in sold), default=0)
+    table.row("longest wait for the step that spends", longest, "s")
     for kind, count in sorted(collections.Counter(kind for kind, _ in found.flagged).items()):
         table.row(f"told to a person: {kind}", count)
     tell_findings(table, found)

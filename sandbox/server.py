@@ -91,6 +91,11 @@ class KeepAliveHandler(WSGIRequestHandler):
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
         """Nothing: ``/_sandbox/requests`` tells."""
 
+    def log_error(self, text: str, *values: Any) -> None:
+        """Nothing of a connection that was kept alive and is not needed any more."""
+        if not any(isinstance(value, TimeoutError) for value in values):
+            super().log_error(text, *values)
+
 
 class PortInUse(Exception):
     """Another program listens there, or the system doesn't allow it."""
