@@ -134,9 +134,8 @@ export class PointsPayment {
      * @returns {Promise<{status: string} | null>} null = nothing is in the way of taking points
      */
     async _takeUp(order, payment) {
-        const state = order.uiState.loyaltyEngine;
-        const isKnown = !payment.loyalty_engine_redemption && state.redemptions !== null;
-        if (isKnown && !this._unclaimed(order, state.redemptions)) {
+        const isKnown = !payment.loyalty_engine_redemption && this.desk.known.has(order.uuid);
+        if (isKnown && !this._unclaimed(order, this.desk._all(order))) {
             return null;
         }
         const answer = await this.service.redemptions(order.uuid);

@@ -213,7 +213,7 @@ export class PaymentLoyaltyEngine extends PaymentInterface {
         for (const payment of [...order.payment_ids]) {
             const status = payment.getPaymentStatus();
             const isLeft =
-                payment.payment_method_id?.payment_terminal === this &&
+                payment.isLoyaltyEnginePoints &&
                 ["waiting", "waitingCancel", "reversing"].includes(status);
             if (!isLeft || this.requests.has(payment.uuid) || !this.points) {
                 continue;
