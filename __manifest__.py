@@ -16,6 +16,7 @@
         "data/ir_cron_data.xml",
         "views/loyalty_engine_report_views.xml",
         "views/loyalty_engine_redemption_views.xml",
+        "wizard/loyalty_engine_points_payment_views.xml",
         "views/loyalty_engine_views.xml",
         "views/pos_config_views.xml",
         "views/pos_order_views.xml",

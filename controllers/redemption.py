@@ -401,6 +401,27 @@ class RedemptionController(TillController):
                 lookups._record(missed=True)
             raise Refusal("needs_pin", is_wrong=bool(pin))
 
+    @route("refund_terms")
+    def refund_terms(self, config_id, session_id, sold):
+        """What a return of these orders can give back to a payment with points.
+
+        A till's promise: the server decides when the return is paid.
+
+        :param sold: list of text, uuids of the orders
+        """
+        config = self._check_till(config_id, session_id)
+        engine = config.loyalty_engine_id.sudo()
+        if not engine:
+            raise Refusal("not_configured")
+        if engine.is_other_database:
+            raise Refusal("copy")
+        if config.loyalty_engine_points_booking != "payment":
+            raise Refusal("off")
+        if not isinstance(sold, list) or len(sold) > MOST_CLAIMS:
+            raise Refusal("failed")
+        sold = [_text(one, LONGEST_KEY) for one in sold]
+        return {"status": "found", **self._ledger()._alone("_refund_terms", engine.id, sold)}
+
     # === The order's redemptions ===
 
     @route("spend")

@@ -10,7 +10,9 @@ from . import (
     loyalty_engine_redeemer,
     loyalty_engine_redemption,
     loyalty_engine_redemption_end,
+    loyalty_engine_redemption_return,
     loyalty_engine_report,
+    loyalty_engine_report_refund,
     loyalty_engine_sender,
     loyalty_engine_spending,
     pos_config,
@@ -18,6 +20,8 @@ from . import (
     pos_order_discount,
     pos_order_line,
     pos_payment,
+    pos_payment_method,
+    pos_session,
     res_config_settings,
     res_partner,
 )

@@ -55,6 +55,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 self._end_spent,
                 self._compare_settled,
                 self._follow_refunds,
+                self._allot_refunds,
                 self._list_missing_orders,
                 self._flag_unbacked,
             ):
@@ -308,6 +309,25 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             elif age > engine.late_after:
                 why = self.env._("The engine has the refund, and gave no points for it.")
                 self._ledger("_strand", row["uuid"], ("returning",), why)
+
+    @api.model
+    def _allot_refunds(self, engine):
+        """Returns that were paid back in points: decide how many points that are."""
+        reports = self.env["loyalty.engine.report"].search(
+            [
+                ("engine_id", "=", engine.id),
+                ("kind", "=", "points_refund"),
+                ("state", "=", "checking"),
+            ],
+            order="id",
+            limit=BATCH,
+        )
+        late_after, report_ids = engine.late_after, reports.ids
+        self.env["ir.cron"]._commit_progress()
+        for report_id in report_ids:
+            self._ledger("_allot_refund", report_id, late_after)
+        if report_ids:
+            self.env["loyalty.engine.report"]._wake_sender()
 
     # === For a person ===
 

@@ -37,6 +37,8 @@ SENT_STATES = (
     "stranded",
     "made_good",
 )
+# Sent, and taken off its order again.
+OFF_STATES = ("returning", "returned", "stranded", "made_good")
 # Sent, or perhaps sent, and not yet ended.
 SENT_OPEN_STATES = ("spending", "unknown", "spent")
 ENDED_STATES = ("settled", "returned", "stranded", "made_good", "released", "refused", "expired")
@@ -491,7 +493,8 @@ class LoyaltyEngineRedemption(models.Model):
         engine_id, member_ref = values["engine_id"], values["member_ref"]
         self.env["loyalty.engine.member"]._lock(engine_id, member_ref)
         for row in self._of_order(engine_id, values["order_uuid"]):
-            if row["kind"] == "points" and row["state"] in SENT_STATES:
+            is_off = row["is_dropped"] or row["state"] in OFF_STATES
+            if row["kind"] == "points" and row["state"] in SENT_STATES and not is_off:
                 raise NotSpendable(self.env._("Points were spent on this order already."))
             if row["kind"] == "points":
                 self._move(row["uuid"], ("held",), "released")

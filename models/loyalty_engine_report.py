@@ -20,8 +20,9 @@ class LoyaltyEngineReport(models.Model):
     stores them, and sends them; from then on the same bytes go. States:
 
     waiting → sending → sent, or dead (refused), or unknown (looked up, and sent again only when a
-    request can no longer arrive late). A row whose facts could not be frozen is not_built, until
-    the safety net makes it good.
+    request can no longer arrive late). Points that a return gives back are checking first, until
+    recovery has looked what its sale allows. A row whose facts could not be frozen is not_built,
+    until the safety net makes it good.
     """
 
     _name = "loyalty.engine.report"
@@ -67,6 +68,7 @@ class LoyaltyEngineReport(models.Model):
     state = fields.Selection(
         [
             ("not_built", "Not Built"),
+            ("checking", "To Be Checked"),
             ("waiting", "Waiting"),
             ("sending", "Sending"),
             ("unknown", "Outcome Unknown"),
@@ -262,7 +264,10 @@ class LoyaltyEngineReport(models.Model):
         self.env.cr.execute(
             """
             UPDATE loyalty_engine_report
-               SET state = 'waiting', due_at = %s, reason = NULL, refused = FALSE,
+               SET due_at = %s, reason = NULL, refused = FALSE,
+                   -- What was never allowed to be given back is judged anew.
+                   state = CASE WHEN kind = 'points_refund' AND jsonb_exists(facts, 'wanted')
+                       THEN 'checking' ELSE 'waiting' END,
                    -- What was not refused may have been taken: the next sending is a second one.
                    sends = CASE WHEN refused THEN 0 ELSE LEAST(sends, 1) END,
                    earlier_bodies = CASE WHEN refused

@@ -127,6 +127,10 @@ class LoyaltyEngine(models.Model):
         default=0,
         help="For one member in 24 hours, at all tills of this database. 0 = no limit.",
     )
+    points_payment_earns = fields.Boolean(
+        string="Paying with Points Earns Points",
+        help="What is paid with points, where that is a payment, counts for points to be earned.",
+    )
     own_card_only = fields.Boolean(
         string="Only with the Member's Own Code",
         help="Spending takes a code that was scanned on this order. A member who was picked as a "
@@ -212,6 +216,8 @@ class LoyaltyEngine(models.Model):
                 spend_limit=TILL_SPEND_LIMIT,
                 hold_minutes=engine.hold_minutes,
                 pin_above=engine.pin_above,
+                points_payment_earns=engine.points_payment_earns,
+                points_payment_method_id=config._loyalty_engine_points_methods().id,
             )
         return data
 

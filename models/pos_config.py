@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
 
 
 class PosConfig(models.Model):
@@ -32,7 +33,7 @@ class PosConfig(models.Model):
     )
     loyalty_engine_longitude = fields.Float(string="Longitude", digits=(9, 6))
     loyalty_engine_points_booking = fields.Selection(
-        [("discount", "As a discount")],
+        [("discount", "As a discount"), ("payment", "As a payment")],
         string="Spend Points",
         help="How points that a member spends are booked. Empty: points are not spent here.",
     )
@@ -41,6 +42,30 @@ class PosConfig(models.Model):
         groups="point_of_sale.group_pos_manager",
         help="Sales that could not be reported and wait for a person.",
     )
+
+    @api.constrains(
+        "loyalty_engine_points_booking", "payment_method_ids", "fast_payment_method_ids"
+    )
+    def _check_loyalty_engine_points_booking(self):
+        for config in self:
+            methods = config._loyalty_engine_points_methods()
+            if config.loyalty_engine_points_booking == "payment" and len(methods) != 1:
+                raise ValidationError(
+                    self.env._(
+                        "%s books points as a payment, so it needs one payment method that takes "
+                        "points. Set Up Points as a Payment, in the points of the connection, "
+                        "makes it; or let points be spent as a discount, or not at all.",
+                        config.name,
+                    )
+                )
+            if methods & config.fast_payment_method_ids:
+                raise ValidationError(
+                    self.env._(
+                        "A payment with points takes an amount first: it can't be one of the fast "
+                        "payment methods of %s.",
+                        config.name,
+                    )
+                )
 
     @api.depends("loyalty_engine_id")
     def _compute_loyalty_engine_since(self):
@@ -80,6 +105,25 @@ class PosConfig(models.Model):
             values[0]["_loyalty_engine"] = config.sudo().loyalty_engine_id._till_data(config)
         return values
 
+    def _loyalty_engine_points_methods(self):
+        """The payment methods here that take points."""
+        return self.payment_method_ids.filtered(
+            lambda method: method.active and method._is_loyalty_engine_points()
+        )
+
+    # Points are a payment only where somebody has decided so: neither a new point of sale nor a
+    # copy takes the method, or the decision, along by itself.
+    def _default_payment_methods(self):
+        methods = super()._default_payment_methods()
+        return methods.filtered(lambda method: not method._is_loyalty_engine_points())
+
+    def copy_data(self, default=None):
+        copies = super().copy_data(default)
+        for values in copies:
+            if values.get("loyalty_engine_points_booking") == "payment":
+                values["loyalty_engine_points_booking"] = False
+        return copies
+
     def _get_special_products(self):
         # Loaded by every till, and on no shelf.
         products = self.env["loyalty.engine"].sudo()._discount_products()
@@ -92,3 +136,28 @@ class PosConfig(models.Model):
     def _get_forbidden_change_fields(self):
         # A member on an open order belongs to the tenant that knew the code.
         return [*super()._get_forbidden_change_fields(), "loyalty_engine_id"]
+
+    def write(self, vals):
+        if "loyalty_engine_points_booking" in vals:
+            self._check_loyalty_engine_booking_change(vals["loyalty_engine_points_booking"])
+        return super().write(vals)
+
+    def _check_loyalty_engine_booking_change(self, booking):
+        """What an open order holds is held for a discount, or for a payment.
+
+        :raises UserError: while a session is open that would have both
+        """
+        for config in self:
+            before = config.loyalty_engine_points_booking
+            if (
+                before != booking
+                and "payment" in (before, booking)
+                and config.current_session_id.state not in (False, "closed")
+            ):
+                raise UserError(
+                    self.env._(
+                        "Close the session of %s before points become a payment there, or a "
+                        "discount again.",
+                        config.name,
+                    )
+                )

@@ -1,14 +1,17 @@
+import re
 from datetime import timezone
 from decimal import Decimal
 from functools import partial
 
 from odoo import api, fields, models
 
-from ..engine import SaleFacts, SaleLine, SalePayment
+from ..engine import SaleFacts, SaleLine, SalePayment, SaleRedemption
 from .pos_order_discount import allocate, base_of, to_money, to_units, total_of
 
 # Characters of a text in a report.
 LONGEST_TEXT = 256
+# What a redemption's id looks like: a claim of the till is reported only if it is one.
+REDEMPTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class PosOrder(models.Model):
@@ -57,6 +60,7 @@ class PosOrder(models.Model):
         if self.config_id.loyalty_engine_id:
             # Cashiers have no rights to the outbox, nor to connections.
             self.env["loyalty.engine.report"].sudo()._freeze(self.sudo())
+            self.env["loyalty.engine.report"].sudo()._freeze_refunds(self.sudo())
             if self._loyalty_engine_claims():
                 # Once this order is stored, recovery finds it and settles what it carries.
                 self.env["loyalty.engine.recovery"].sudo()._wake()
@@ -68,6 +72,14 @@ class PosOrder(models.Model):
             *self.lines.mapped("loyalty_engine_redemption"),
             *self.payment_ids.mapped("loyalty_engine_redemption"),
         } - {False}
+
+    def _loyalty_engine_refunds(self):
+        """The payments of these orders that give points back."""
+        return self.payment_ids.filtered(
+            lambda payment: (
+                payment.amount < 0 and payment.payment_method_id._is_loyalty_engine_points()
+            )
+        )
 
     def write(self, vals):
         result = super().write(vals)
@@ -122,8 +134,10 @@ class PosOrder(models.Model):
         lines = self._loyalty_engine_sale_lines(engine.sku_source)
         kinds = {}
         for payment in self.payment_ids:
-            kind = payment.payment_method_id.type
+            method = payment.payment_method_id
+            kind = "points" if method._is_loyalty_engine_points() else method.type
             kinds[kind] = kinds.get(kind, 0) + payment.amount
+        paid_with_points = 0 if engine.points_payment_earns else kinds.get("points", 0)
         # With employees logged in at the till, the user is the same for all of them.
         employee = self["employee_id"] if "employee_id" in self._fields else None
         return SaleFacts(
@@ -138,11 +152,44 @@ class PosOrder(models.Model):
             total_without_tax=money(self.amount_total - self.amount_tax),
             tax=money(self.amount_tax),
             discount=sum((line.discount for line in lines), Decimal(0)),
+            earning_total=money(self.amount_total - paid_with_points),
             occurred_at=self.date_order.replace(tzinfo=timezone.utc),
             lines=lines,
             payments=tuple(
                 SalePayment(kind=kind, amount=money(amount)) for kind, amount in kinds.items()
             ),
+            redemptions=self._loyalty_engine_sale_redemptions(),
+        )
+
+    def _loyalty_engine_sale_redemptions(self):
+        """What was redeemed for this sale, as far as the order itself tells it: the till claims it,
+        and the ledger is not read while an order is being stored."""
+        paid = [
+            SaleRedemption(
+                kind="points",
+                redemption_id=payment.loyalty_engine_redemption,
+                points=Decimal(repr(payment.loyalty_engine_points)),
+                amount=self._loyalty_engine_money(payment.amount),
+            )
+            for payment in self.payment_ids
+            if REDEMPTION_ID.fullmatch(payment.loyalty_engine_redemption or "")
+        ]
+        taken_off = [
+            self._loyalty_engine_discount_fact(redemption_id, amount)
+            for redemption_id, amount in self._loyalty_engine_given_discounts().items()
+            if REDEMPTION_ID.fullmatch(redemption_id)
+        ]
+        return (*paid, *taken_off)
+
+    def _loyalty_engine_discount_fact(self, redemption_id, amount):
+        lines = self.lines.filtered(lambda line: line.loyalty_engine_redemption == redemption_id)
+        points = lines[0]._loyalty_engine_detail("points", int | float, 0)
+        is_points = lines[0]._loyalty_engine_detail("kind", str, "voucher") == "points"
+        return SaleRedemption(
+            kind="points" if is_points else "voucher",
+            redemption_id=redemption_id,
+            points=Decimal(repr(points)) if is_points else None,
+            amount=amount,
         )
 
     def _loyalty_engine_sale_lines(self, sku_source):

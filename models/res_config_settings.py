@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class ResConfigSettings(models.TransientModel):
@@ -22,3 +22,17 @@ class ResConfigSettings(models.TransientModel):
     pos_loyalty_engine_points_booking = fields.Selection(
         related="pos_config_id.loyalty_engine_points_booking", readonly=False
     )
+    pos_loyalty_engine_points_idle = fields.Boolean(
+        compute="_compute_pos_loyalty_engine_points_idle",
+        help="A payment method for points is among the methods, and points are no payment here.",
+    )
+
+    @api.depends("pos_payment_method_ids", "pos_loyalty_engine_points_booking")
+    def _compute_pos_loyalty_engine_points_idle(self):
+        for settings in self:
+            settings.pos_loyalty_engine_points_idle = (
+                settings.pos_loyalty_engine_points_booking != "payment"
+                and any(
+                    method._is_loyalty_engine_points() for method in settings.pos_payment_method_ids
+                )
+            )

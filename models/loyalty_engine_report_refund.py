@@ -1,0 +1,102 @@
+import logging
+import uuid
+from datetime import timedelta, timezone
+
+from psycopg2.extras import Json
+
+from odoo import api, models
+
+from .pos_payment_method import TERMINAL
+
+_logger = logging.getLogger(__name__)
+
+# Makes the id of a refund of the id of its payment: always the same one, and no redemption's.
+REFUND_NAMESPACE = uuid.UUID("0b8e6d0a-5d8c-4c57-9a55-4f0f0c9f2f6e")
+# How far back the safety net looks for paid returns without a row in the outbox.
+SAFETY_NET_DAYS = 60
+
+
+class LoyaltyEngineReport(models.Model):
+    """Points that a return gives back, because the sale was paid with points.
+
+    The facts are frozen in the transaction of the return, with what is wanted; how much of it the
+    sale allows is decided by recovery, where the ledger is: checking → waiting, or dead.
+    """
+
+    _inherit = "loyalty.engine.report"
+
+    @api.model
+    def _freeze_refunds(self, order):
+        """Write down what a paid return gives back in points; never raises, never waits."""
+        payments = order._loyalty_engine_refunds()
+        if not payments:
+            return
+        self.env.flush_all()
+        try:
+            with self.env.cr.savepoint():
+                for payment in payments:
+                    self._insert_refund(payment)
+                self.env["loyalty.engine.recovery"]._wake()
+        except Exception:
+            _logger.exception("loyalty engine: refund of order %s not written down", order.uuid)
+            # The safety net finds paid returns without a row.
+
+    @api.model
+    def _insert_refund(self, payment):
+        """:return: whether it was not there yet"""
+        order = payment.pos_order_id
+        config = order.config_id
+        currency = order.currency_id
+        refund_uuid = str(uuid.uuid5(REFUND_NAMESPACE, payment.uuid))
+        employee = order["employee_id"] if "employee_id" in order._fields else None
+        return self._insert_row(
+            engine_id=config.loyalty_engine_id.id,
+            company_id=order.company_id.id,
+            kind="points_refund",
+            order_uuid=refund_uuid,
+            pos_order_id=order.id,
+            config_id=config.id,
+            reference=order.pos_reference or order.name,
+            occurred_at=order.date_order,
+            state="checking",
+            facts=Json(
+                {
+                    "wanted": f"{order._loyalty_engine_money(-payment.amount):f}",
+                    "sold": order.lines.refunded_orderline_id.order_id.mapped("uuid"),
+                    "redemption_id": refund_uuid,
+                    "transaction_id": order.uuid,
+                    "currency": currency.name,
+                    "currency_decimals": currency.decimal_places,
+                    "store_id": config.loyalty_engine_store or None,
+                    "till_id": f"pos-{config.id}",
+                    "cashier_id": f"employee-{employee.id}"
+                    if employee
+                    else f"user-{order.user_id.id}",
+                    "occurred_at": order.date_order.replace(tzinfo=timezone.utc).isoformat(),
+                }
+            ),
+        )
+
+    @api.model
+    def _cron_build_missing(self):
+        result = super()._cron_build_missing()
+        payments = self.env["pos.payment"].search(
+            [
+                ("payment_method_id.use_payment_terminal", "=", TERMINAL),
+                ("amount", "<", 0),
+                ("pos_order_id.state", "in", ("paid", "done")),
+                ("create_date", ">=", self.env.cr.now() - timedelta(days=SAFETY_NET_DAYS)),
+            ]
+        )
+        for payment in payments:
+            config = payment.pos_order_id.config_id
+            since = config.loyalty_engine_since
+            if not config.loyalty_engine_id or (since and payment.create_date < since):
+                continue
+            try:
+                with self.env.cr.savepoint():
+                    self._insert_refund(payment)
+            except Exception:
+                _logger.exception("loyalty engine: refund %s not written down", payment.uuid)
+        self.env["ir.cron"]._commit_progress()
+        return result

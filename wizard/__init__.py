@@ -1,0 +1,1 @@
+from . import loyalty_engine_points_payment, pos_payment
