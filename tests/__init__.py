@@ -1,5 +1,6 @@
 from . import (
     test_connection,
+    test_discount_orders,
     test_discounts,
     test_engine_answers,
     test_engine_bodies,
