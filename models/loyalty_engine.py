@@ -625,8 +625,13 @@ class LoyaltyEngine(models.Model):
         if any(name in vals for name in SECRETS):
             vals.setdefault("database_uuid", self._current_database_uuid())
         result = super().write(vals)
-        if vals.keys() & {*ADDRESSES, *SECRETS, "points_value_source", "points_value_setting",
-                          "rehearsal_member"}:
+        if vals.keys() & {
+            *ADDRESSES,
+            *SECRETS,
+            "points_value_source",
+            "points_value_setting",
+            "rehearsal_member",
+        }:
             self._wake_refresh()
         return result
 

@@ -20,7 +20,7 @@ from ..engine import (
 
 # Seconds, by the till's own clock, that the step that spends takes a cashier at most.
 TILL_SPEND_LIMIT = 8
-# Spent in a rehearsal: a reactor that takes 7 points for it goes by points, whatever they are worth.
+# Spent in a rehearsal: a reactor that takes 7 points for it goes by points, not by money.
 REHEARSAL = PointsFacts(
     redemption_id="00000000-0000-4000-8000-000000000000",
     transaction_id="00000000-0000-4000-8000-000000000000",
