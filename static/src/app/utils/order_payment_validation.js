@@ -9,8 +9,7 @@ patch(OrderPaymentValidation.prototype, {
         super.setup(...arguments);
         // The payment that this validation has brought along
         this.loyaltyEngineFastPayment =
-            vals.fastPaymentMethod &&
-            this.order.payment_ids.find(({ uuid }) => !before.has(uuid));
+            vals.fastPaymentMethod && this.order.payment_ids.find(({ uuid }) => !before.has(uuid));
     },
 
     get loyaltyEngineDesk() {
