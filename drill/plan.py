@@ -14,7 +14,12 @@ SALES_WITHOUT_MISHAP = 20
 #: Members, by what happens to them.
 RICH, POOR, BUSY_ELSEWHERE = range(3)
 POINTS_AT_FIRST = {RICH: 20_000, POOR: 700, BUSY_ELSEWHERE: 5_000}
-REWARDS = ("5.00 off", "10 % off", "2.50 off")
+#: Name to discount, as the engine writes it: money in the smallest unit.
+REWARDS = {
+    "5.00 off": {"type": "ABSOLUTE", "value": 500},
+    "10 % off": {"type": "PERCENTAGE", "value": 10},
+    "2.50 off": {"type": "ABSOLUTE", "value": 250},
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def make_plan(seed, sales, places):
         else:
             for _count in range(dice.choices((0, 1, 2, 3), (10, 70, 15, 5))[0]):
                 if dice.random() < 0.5:
-                    vouchers.append(Voucher(member, dice.choice(REWARDS)))
+                    vouchers.append(Voucher(member, dice.choice(list(REWARDS))))
                     wishes.append(Wish(voucher=len(vouchers) - 1))
                 elif not any(wish.points for wish in wishes):
                     wishes.append(Wish(points=100 * dice.randint(1, 5)))

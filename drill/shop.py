@@ -64,6 +64,7 @@ def make(env, tills, connection):
         made.append({"config_id": config.id, "session_id": session.id, "login": user.login})
     return {
         "engine_id": engine.id,
+        "currency": company.currency_id.name,
         "tills": made,
         "payment_method_id": bank.id,
         "products": [{"id": product.id, "price": product.lst_price} for product in products],

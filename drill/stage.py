@@ -21,7 +21,7 @@ from bench.servers import (
     wait_until,
 )
 
-from .plan import POINTS_AT_FIRST
+from .plan import POINTS_AT_FIRST, REWARDS
 
 #: Seconds. Waits of the module that are settings of a connection.
 LATE_AFTER = 20
@@ -98,6 +98,10 @@ class Stage:
             self.shop = self.database.in_odoo(
                 "make", shop="drill.shop", tills=self._tills, connection=connection
             )
+            self._rewards = {
+                name: self.sandbox.add_reward(name, [discount], currency=self.shop["currency"])
+                for name, discount in REWARDS.items()
+            }
             hooks = {"kills": str(self.kills), "waits": WAITS, "without": self.without}
             self.odoo = stack.enter_context(
                 OdooServer(
@@ -129,9 +133,11 @@ class Stage:
             self.sandbox.add_members(1, points=POINTS_AT_FIRST[kind])[0]["id"] for kind in kinds
         ]
 
-    def add_voucher(self, member, reward):
-        """:return: dict with ``id`` and ``code``"""
-        return self.sandbox.add_benefit(member, reward)
+    def add_voucher(self, member, reward="5.00 off"):
+        """:param reward: one of REWARDS
+        :return: dict with ``id`` and ``code``
+        """
+        return self.sandbox.add_benefit(member, self._rewards[reward]["id"])
 
     def cashier(self, till):
         """The calls of a till's cashier, logged in; waits for a server that is being restarted."""
@@ -187,6 +193,11 @@ class Stage:
         self.sandbox.clear_faults()
         self.sandbox.set_options(
             redeem_reactor="on", refund_reactor="on", redeem_delay=-1, refund_delay=-1
+        )
+        # The quarter of an hour in which nobody works on an order any more.
+        self.database.query(
+            "UPDATE loyalty_engine_redemption SET hold_until = hold_until - interval '1 hour'"
+            " WHERE state = 'held'"
         )
         deadline = time.monotonic() + limit
         for job in (None, AUDIT):
