@@ -92,9 +92,7 @@ def add_products(tills, member, turns, products):
 
 
 def validate(till, sandbox, member, sales):
-    table = Table(
-        f"Validate, {sales} sales each, the engine answers after {LATENCY * 1000:.0f} ms"
-    )
+    table = Table(f"Validate, {sales} sales each, the engine answers after {LATENCY * 1000:.0f} ms")
     sandbox.faults(kind="latency", seconds=LATENCY)
     plain, spent, engine, calls, wanted = [], [], [], 0, []
     till.show()

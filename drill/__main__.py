@@ -55,8 +55,9 @@ def run(arguments):
     with Stage(arguments.tills, arguments.without) as stage:
         members = stage.add_members(plan.members)
         vouchers = [stage.add_voucher(members[one.member], one.reward) for one in plan.vouchers]
-        pure = {members[number]: POINTS_AT_FIRST[plan.members[number]]
-                for number in plan.pure_members}
+        pure = {
+            members[number]: POINTS_AT_FIRST[plan.members[number]] for number in plan.pure_members
+        }
         busy = [members[n] for n, kind in enumerate(plan.members) if kind == BUSY_ELSEWHERE]
         begin = time.monotonic()
         with Weather(stage, plan.seed, busy):

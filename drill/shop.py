@@ -39,9 +39,7 @@ def make(env, tills, connection):
     discount = _discount_product(env)
     made = []
     for number in range(tills):
-        config = first.copy(
-            {"name": f"Till {number}", "payment_method_ids": [(6, 0, bank.ids)]}
-        )
+        config = first.copy({"name": f"Till {number}", "payment_method_ids": [(6, 0, bank.ids)]})
         config.write(
             {
                 "loyalty_engine_id": engine.id,

@@ -133,8 +133,12 @@ class Till:
             order.aim_at_spending(mishap, held[0])
         claims = [{"uuid": one["uuid"], "amount": str(order.worth[one["uuid"]])} for one in held]
         if till_step == "spending":
-            threading.Thread(target=self.ask, args=("spend", order), kwargs={
-                "claims": claims, "till_key": self.key}, daemon=True).start()
+            threading.Thread(
+                target=self.ask,
+                args=("spend", order),
+                kwargs={"claims": claims, "till_key": self.key},
+                daemon=True,
+            ).start()
             time.sleep(0.05)
             raise Gone
         begin = time.monotonic()
@@ -158,7 +162,8 @@ class Till:
         return [
             row
             for row in rows
-            if row["uuid"] in wanted and row["state"] in ("spent", "settled")
+            if row["uuid"] in wanted
+            and row["state"] in ("spent", "settled")
             and not row["is_dropped"]
         ]
 
@@ -242,7 +247,9 @@ class _Order:
             (str(uuid.uuid4()), shop["products"][product], quantity)
             for product, quantity in sale.basket
         ]
-        self.total = sum(_cents(product["price"]) * quantity for _id, product, quantity in self._lines)
+        self.total = sum(
+            _cents(product["price"]) * quantity for _id, product, quantity in self._lines
+        )
         self.worth = {}
         self._names = {}
         self._faults = []
