@@ -251,8 +251,12 @@ class LoyaltyEngine(models.Model):
     @api.model
     def _complete_discount_products(self):
         """Give connections from before there was a discount product the default one."""
-        engines = self.with_context(active_test=False).search([("discount_product_id", "=", False)])
-        engines.discount_product_id = self._default_discount_product()
+        # Not by search: the field is required, and Odoo looks for none without it.
+        self.env.cr.execute(
+            "UPDATE loyalty_engine SET discount_product_id = %s WHERE discount_product_id IS NULL",
+            (self._default_discount_product().id,),
+        )
+        self.invalidate_model(["discount_product_id"])
 
     @api.model
     def _discount_products(self):

@@ -162,8 +162,8 @@ class PosOrder(models.Model):
         )
 
     def _loyalty_engine_sale_redemptions(self):
-        """What was redeemed for this sale, as far as the order itself tells it: the till claims it,
-        and the ledger is not read while an order is being stored."""
+        """What was redeemed for this sale, as far as the order itself tells it: it is the till's
+        claim, and no ledger is read while an order is being stored."""
         paid = [
             SaleRedemption(
                 kind="points",

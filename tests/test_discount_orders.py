@@ -2,6 +2,7 @@
 the reported one are the same, to the cent."""
 
 import uuid
+from decimal import Decimal
 
 from odoo import fields
 from odoo.tests import tagged
@@ -16,7 +17,9 @@ ORDERS = 7
 
 
 @tagged("post_install", "-at_install")
-class TestDiscountOrders(CommonPosTest):
+class DiscountOrderCase(CommonPosTest):
+    """A shop with a till for each currency, that sells baskets as a till does."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -204,8 +207,8 @@ class TestDiscountOrders(CommonPosTest):
         order = self.send(config, lines, float(total), state="paid", order=draft)
         return order, given, total
 
-    # === Tests ===
 
+class TestTotals(DiscountOrderCase):
     def test_all_totals_are_the_same(self):
         for method in METHODS:
             for decimals in DECIMALS:
@@ -258,3 +261,176 @@ class TestDiscountOrders(CommonPosTest):
         for base_line in base_lines:
             base_line["is_refund"] = False
         return to_money(self.shop.total(base_lines, currency) - at_the_till, currency)
+
+
+class TestOrders(DiscountOrderCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.config = cls.configs[2]
+        cls.company.tax_calculation_rounding_method = "round_per_line"
+        cls.engine.discount_units = "one"
+        cls.tea, cls.cake = (
+            cls.env["product.product"].create(
+                {"name": name, "default_code": name, "type": "service", "available_in_pos": True}
+            )
+            for name in ("TEA", "CAKE")
+        )
+        # 10 %, included
+        cls.tax = cls.shop.taxes[0]
+
+    def redemption(self, discount_type, value, skus=(), **values):
+        return {
+            "uuid": str(uuid.uuid4()),
+            "kind": "voucher",
+            "booking": "discount",
+            "state": "spent",
+            "discounts": [
+                {"type": discount_type, "value": value, "skus": list(skus), "venues": []}
+            ],
+            "min_amount": None,
+            "max_amount": None,
+            "frozen_amount": None,
+            **values,
+        }
+
+    def tea_and_cake(self):
+        """2 x 3.00 and 1 x 4.00: a draft."""
+        return self.send(
+            self.config,
+            [
+                self.till_line(self.tea, 3.0, self.tax, qty=2),
+                self.till_line(self.cake, 4.0, self.tax),
+            ],
+            10.0,
+        )
+
+    def pay(self, draft, *redemptions, **values):
+        lines, given, total = self.discount_lines(draft, redemptions)
+        for line in lines:
+            line[2].update(values)
+        return self.send(self.config, lines, total / 100, state="paid", order=draft), given
+
+    def test_the_server_judges_without_what_was_frozen(self):
+        order = self.tea_and_cake()
+        tea = self.redemption("FIXED", "1.00", ["TEA"])
+        points = self.redemption("ABSOLUTE", "9.00", kind="points")
+        frozen = {**points, "frozen_amount": "2.50"}
+        expected = order._loyalty_engine_expected_discounts
+        self.assertEqual(expected([tea])[tea["uuid"]], Decimal("2.00"))
+        self.assertEqual(
+            expected([tea, points]),
+            {tea["uuid"]: Decimal("2.00"), points["uuid"]: Decimal("8.00")},
+        )
+        self.assertEqual(expected([frozen])[points["uuid"]], Decimal("2.50"))
+        self.assertEqual(order._loyalty_engine_given_discounts(), {})
+
+    def test_a_category_and_those_above_it_stand_for_a_product(self):
+        order = self.tea_and_cake()
+        self.tea.categ_id = self.hot
+        for code in ("Hot", "Drinks / Hot", "Drinks"):
+            voucher = self.redemption("PERCENTAGE", "100", [code])
+            worth = order._loyalty_engine_expected_discounts([voucher])
+            self.assertEqual(worth[voucher["uuid"]], Decimal("3.00"), code)
+
+    def test_a_set_is_one_product_with_its_parts(self):
+        menu = self.env["product.product"].create(
+            {"name": "Menu", "default_code": "MENU", "type": "service", "available_in_pos": True}
+        )
+        order = self.tea_and_cake()
+        parent = order.lines.create(
+            {
+                "order_id": order.id,
+                "product_id": menu.id,
+                "qty": 2,
+                "price_unit": 0,
+                "price_subtotal": 0,
+                "price_subtotal_incl": 0,
+            }
+        )
+        order.lines[:2].combo_parent_id = parent
+        order.lines[1].qty = 2
+        voucher = self.redemption("PERCENTAGE", "100", ["MENU"])
+        worth = order._loyalty_engine_expected_discounts([voucher])
+        self.assertEqual(worth[voucher["uuid"]], Decimal("7.00"), "one menu: a tea and a cake")
+
+    def test_a_tip_has_no_discount(self):
+        tip = self.env.ref("point_of_sale.product_product_tip")
+        order = self.send(
+            self.config,
+            [
+                self.till_line(self.tea, 3.0, self.tax),
+                self.till_line(tip, 2.0, self.env["account.tax"]),
+            ],
+            5.0,
+        )
+        voucher = self.redemption("ABSOLUTE", "9.00")
+        worth = order._loyalty_engine_expected_discounts([voucher])
+        self.assertEqual(worth[voucher["uuid"]], Decimal("3.00"))
+
+    def test_a_discount_is_reported_on_what_it_was_on(self):
+        draft = self.tea_and_cake()
+        cake = draft.lines.filtered(lambda line: line.product_id == self.cake)
+        voucher = self.redemption("ABSOLUTE", "1.50")
+        details = {"kind": "voucher", "points": 0, "parts": {cake.uuid: 1.5}}
+        order, _given = self.pay(draft, voucher, loyalty_engine_details=details)
+        facts = order._loyalty_engine_sale()
+        self.assertEqual(
+            [(line.sku, line.amount, line.discount) for line in facts.lines],
+            [
+                ("TEA", Decimal("6.00"), Decimal("0.00")),
+                ("CAKE", Decimal("2.50"), Decimal("1.50")),
+            ],
+        )
+        self.assertEqual(facts.discount, Decimal("1.50"))
+        (redemption,) = facts.redemptions
+        self.assertEqual(redemption.redemption_id, voucher["uuid"])
+        self.assertEqual((redemption.kind, redemption.points), ("voucher", None))
+        self.assertEqual(redemption.amount, Decimal("1.50"))
+
+    def test_points_taken_off_are_reported_as_points(self):
+        points = self.redemption("ABSOLUTE", "2.00", kind="points")
+        details = {"kind": "points", "points": 200, "parts": {}}
+        order, _given = self.pay(self.tea_and_cake(), points, loyalty_engine_details=details)
+        facts = order._loyalty_engine_sale()
+        (redemption,) = facts.redemptions
+        self.assertEqual((redemption.kind, redemption.points), ("points", Decimal(200)))
+        # Not told what they are on: on everything.
+        self.assertEqual([line.amount for line in facts.lines], [Decimal("4.80"), Decimal("3.20")])
+        self.assertEqual(facts.total, Decimal("8.00"))
+
+    def test_whatever_a_till_claims_is_stored_and_reported(self):
+        for details in (False, [], "x", {"parts": []}, {"parts": {"?": "x"}, "points": "many"}):
+            with self.subTest(details=details):
+                voucher = self.redemption("ABSOLUTE", "1.00")
+                order, given = self.pay(
+                    self.tea_and_cake(), voucher, loyalty_engine_details=details
+                )
+                self.assertEqual(order._loyalty_engine_given_discounts(), given)
+                facts = order._loyalty_engine_sale()
+                self.assertEqual(sum(line.amount for line in facts.lines), facts.total)
+
+    def test_a_refund_claims_nothing(self):
+        order, given = self.pay(self.tea_and_cake(), self.redemption("ABSOLUTE", "1.00"))
+        self.assertTrue(given)
+        refund = order._refund()
+        self.assertEqual(len(refund.lines), 3)
+        self.assertFalse(refund._loyalty_engine_claims())
+        self.assertFalse(any(refund.lines.mapped("loyalty_engine_details")))
+
+    def test_the_product_of_discounts_is_loaded_and_on_no_shelf(self):
+        product = self.engine.discount_product_id
+        self.assertEqual(product, self.env.ref("pos_loyalty_engine.product_discount"))
+        self.assertFalse(product.taxes_id)
+        self.assertIn(product, self.config._get_special_products())
+        data = self.config.current_session_id.load_data([])
+        self.assertIn(product.id, [row["id"] for row in data["product.product"]])
+        (config,) = data["pos.config"]
+        self.assertIn(product.id, config["_pos_special_products_ids"])
+        self.assertEqual(config["_loyalty_engine"]["discount_product_id"], product.id)
+
+    def test_a_connection_from_before_gets_the_product(self):
+        self.env.cr.execute("ALTER TABLE loyalty_engine ALTER discount_product_id DROP NOT NULL")
+        self.env.cr.execute("UPDATE loyalty_engine SET discount_product_id = NULL")
+        self.env["loyalty.engine"]._complete_discount_products()
+        self.assertTrue(self.engine.discount_product_id)
