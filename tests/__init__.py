@@ -20,4 +20,5 @@ from . import (
     test_sandbox_program,
     test_sandbox_vouchers,
     test_tours,
+    test_tours_points_payment,
 )
