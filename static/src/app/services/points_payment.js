@@ -75,10 +75,6 @@ export class PointsPayment {
     }
 
     async _take(order, payment, { points, pin = "" }) {
-        const trouble = await this.desk._save(order);
-        if (trouble) {
-            return trouble;
-        }
         const earlier = await this._takeUp(order, payment);
         if (earlier) {
             return earlier;
@@ -108,6 +104,14 @@ export class PointsPayment {
             [...this.desk._all(order).filter(({ uuid }) => uuid !== redemption.uuid), redemption],
             { take: [redemption.uuid] }
         );
+        // The server must know what the line claims before anything is taken: a page that is loaded
+        // again has the order as the server has it.
+        const trouble = await this.desk._save(order);
+        if (trouble) {
+            this._unclaim(payment);
+            this.drop(order, redemption.uuid);
+            return trouble;
+        }
         return this._spend(order, payment, redemption);
     }
 

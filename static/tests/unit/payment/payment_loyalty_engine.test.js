@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@odoo/hoot";
 import { Deferred, tick } from "@odoo/hoot-mock";
+import { ConnectionLostError } from "@web/core/network/rpc";
 import { mountWithCleanup, onRpc, patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { getFilledOrder } from "@point_of_sale/../tests/unit/utils";
@@ -108,6 +109,36 @@ describe("taking", () => {
         expect(stateOf(line)).toEqual([4.9, "done", "p1", 490]);
         expect(till.ledger.params.claims).toEqual([{ uuid: "p1", amount: "4.90" }]);
         expect(till.order.remainingDue).toBe(12.95);
+    });
+
+    test("the server has the claim before anything is taken", async () => {
+        const till = await setupPoints();
+        patchWithCleanup(till.store, {
+            async syncAllOrders({ orders } = {}) {
+                const [line] = orders[0].payment_ids;
+                expect.step(`saved ${line.loyalty_engine_redemption} ${line.payment_status}`);
+                expect(till.ledger.asked).toEqual(["hold_points"]);
+                return super.syncAllOrders(...arguments);
+            },
+        });
+        const line = await till.add(5);
+        await till.screen.sendPaymentRequest(line);
+        expect.verifySteps(["saved p1 waiting"]);
+        expect(line.payment_status).toBe("done");
+    });
+
+    test("an order that can't be saved takes no points", async () => {
+        const till = await setupPoints();
+        patchWithCleanup(till.store, {
+            async syncAllOrders() {
+                throw new ConnectionLostError("");
+            },
+        });
+        const line = await till.add(5);
+        await till.screen.sendPaymentRequest(line);
+        expect(stateOf(line)).toEqual([5, "retry", "", 0]);
+        await tick();
+        expect(till.ledger.asked).toEqual(["hold_points", "release"]);
     });
 
     test("a double click takes them once", async () => {
@@ -457,13 +488,14 @@ describe("a page that was left", () => {
         expect(stateOf(line)).toEqual([5, "retry", "", 0]);
     });
 
-    test("nothing was asked yet", async () => {
+    test("nothing was taken yet", async () => {
         const till = await setupPoints();
         const line = await till.add(5);
         leave(till, line, "waiting");
         await till.terminal.resume(till.order);
-        expect(till.ledger.asked).toEqual([]);
-        expect(line.payment_status).toBe("retry");
+        expect(till.ledger.asked).toEqual(["redemptions"]);
+        expect(stateOf(line)).toEqual([5, "retry", "", 0]);
+        expect(line.loyaltyEngineStatusInWords).toBe("No points were taken.");
     });
 
     test("taken at another till, with no line of this order: taken up by the next one", async () => {

@@ -222,9 +222,7 @@ export class PaymentLoyaltyEngine extends PaymentInterface {
                 order.removePaymentline(payment);
                 continue;
             }
-            const answer = payment.loyalty_engine_redemption
-                ? await this.points.resume(order, payment)
-                : null;
+            const answer = await this.points.resume(order, payment);
             if (answer?.status === "spent") {
                 payment.setPaymentStatus("done");
                 continue;
