@@ -24,7 +24,7 @@ from bench.figures import Table
 from bench.servers import BenchError
 
 from . import directed
-from .books import Books, Findings
+from .books import Findings, compare
 from .inside.kills import places
 from .mutations import check_mutations
 from .plan import BUSY_ELSEWHERE, POINTS_AT_FIRST, make_plan
@@ -51,8 +51,7 @@ def main():
     if not clean and not arguments.mutations:
         print(
             "\nA promise is broken. To replay it:"
-            f" bin/drill --seed {arguments.seed} --sales {arguments.sales}"
-            f" --tills {arguments.tills}"
+            f" bin/drill --seed {arguments.seed} --sales {arguments.sales} --tills {arguments.tills}"
         )
     return 0 if clean else 1
 
@@ -104,7 +103,8 @@ def run(arguments):
         selling = time.monotonic() - begin
         begin = time.monotonic()
         stage.settle()
-        found = compare(stage, plan, members, sold, tellers)
+        pure = {members[n]: POINTS_AT_FIRST[plan.members[n]] for n in plan.pure_members}
+        found = compare(stage, sold, pure, tellers)
         tell(plan, sold, tellers, answers, found, told, selling, time.monotonic() - begin)
     return found.is_clean
 
@@ -145,21 +145,6 @@ def sell(stage, plan, members, vouchers):
     if errors:
         raise BenchError(f"A till failed: {errors[0]!r}") from errors[0]
     return sold, answers
-
-
-def compare(stage, plan, members, sold, tellers):
-    """:return: Findings of the books, and of the stories"""
-    pure = {members[number]: POINTS_AT_FIRST[plan.members[number]] for number in plan.pure_members}
-    flagged = set()
-    for teller in tellers:
-        pure.update(teller.members)
-        flagged |= teller.flagged
-        sold = [*sold, *teller.sold]
-    found = Books(stage, sold, pure, flagged).compare()
-    for teller in tellers:
-        for text in teller.findings:
-            found.note("not as told", text)
-    return found
 
 
 def tell(plan, sold, tellers, answers, found, told, selling, settling):

@@ -16,6 +16,7 @@ MOST_UNKNOWN = LATE_AFTER + 120
 MOST_WAIT = 8.0
 PAID_STATES = ("paid", "done", "invoiced")
 
+#: What was sold before the stage was begun anew is cancelled.
 ORDERS = "SELECT uuid, state, amount_total FROM pos_order"
 CARRIED = """
     SELECT pos_order.uuid, line.loyalty_engine_redemption
@@ -275,3 +276,20 @@ class Books:
         for one in self._sold:
             if one.waited > MOST_WAIT + 0.5:
                 self.found.note("too long", f"{one.name} waited {one.waited:.1f} s")
+
+
+def compare(stage, sold, pure, tellers):
+    """:param tellers: of stories, with books of their own
+    :return: Findings of the books, and of the stories
+    """
+    flagged, sold, pure = set(), list(sold), dict(pure)
+    for teller in tellers:
+        pure.update(teller.members)
+        flagged |= teller.flagged
+        sold += teller.sold
+        teller.check_at_last()
+    found = Books(stage, sold, pure, flagged).compare()
+    for teller in tellers:
+        for text in teller.findings:
+            found.note("not as told", text)
+    return found

@@ -52,6 +52,7 @@ class Teller:
         self.number = number
         self.findings = []
         self.seconds = 0.0
+        self._at_last = []
         self.sold = []
         self.members = {}
         #: Orders of which a manager has to be told that their discount is not backed.
@@ -78,6 +79,24 @@ class Teller:
     def expect(self, is_so, text):
         if not is_so:
             self.findings.append(f"{self.name}: {text}")
+
+    def expect_at_last(self, redemption, *states):
+        """When everything has come to rest."""
+        self._at_last.append(lambda: self.expect_state(redemption, *states))
+
+    def expect_at_last_events(self, redemption, *kinds):
+        """One event of each kind, and no other."""
+
+        def check():
+            for kind in ("REDEEMED_POINTS", "POINTS_REFUND"):
+                count = len(self.events(redemption, kind))
+                self.expect(count == kinds.count(kind), f"{count} events {kind}")
+
+        self._at_last.append(check)
+
+    def check_at_last(self):
+        for check in self._at_last:
+            check()
 
     # === The ledger ===
 
@@ -228,13 +247,30 @@ def burn_that_lands_after_a_look(t):
 
 @story()
 def points_that_land_when_nobody_waits_any_more(t):
-    _order, redemption = _spend_late(t, _points(t), lambda r: t.wait_for_state(r, "released"))
-    t.expect(len(t.events(redemption, "REDEEMED_POINTS")) == 1, "the event did not land")
+    order, redemption = _spend_late(t, _points(t), lambda r: t.wait_for_state(r, "released"))
+    t.expect_at_last(redemption, "returned")
+    t.expect_at_last_events(redemption, "REDEEMED_POINTS", "POINTS_REFUND")
 
 
 @story()
 def burn_that_lands_when_nobody_waits_any_more(t):
-    _spend_late(t, _voucher(t), lambda r: t.wait_for_state(r, "released"))
+    _order, redemption = _spend_late(t, _voucher(t), lambda r: t.wait_for_state(r, "released"))
+    t.expect_at_last(redemption, "stranded")
+
+
+@story()
+def second_till_spends_before_the_points_land(t):
+    """Looked up as absent, and still on its way: the points are not free."""
+    member = t.member()
+    first, second, other = t.order(member), None, t.another_till(1)
+    redemption = t.till.hold_points(first, SPENT)
+    with t.held_back(first, redemption):
+        t.till.pay(first, t.till.spend(first, [redemption]))
+        _looked_up(redemption)
+        second = t.order(member, other)
+        more = other.hold_points(second, SPENT)
+        t.expect(more is None, "points are held that may be spent already")
+        other.pay(second, other.spend(second, [more]) if more else [])
 
 
 @story()
@@ -248,6 +284,18 @@ def points_back_that_land_after_a_look(t):
         time.sleep(LOOKED_UP)
     t.expect_state(redemption, "returned", limit=60)
     t.expect(len(t.events(redemption, "POINTS_REFUND")) == 1, "not given back once")
+
+
+@story()
+def points_back_whose_answer_is_lost(t):
+    order = t.order()
+    redemption = t.till.hold_points(order, SPENT)
+    t.till.spend(order, [redemption])
+    order.aim_at_points({"kind": "drop_after"}, redemption)
+    t.till.give_up(order)
+    t.expect_state(redemption, "returned", limit=LATE_AFTER + 60)
+    time.sleep(3)
+    t.expect_at_last_events(redemption, "REDEEMED_POINTS", "POINTS_REFUND")
 
 
 @story()
@@ -553,8 +601,15 @@ def killed_before_points_are_asked_for(t):
 
 
 @story(needs_stage=True)
-def killed_before_the_answer_is_written(t):
-    _killed(t, "before _write_answer", _points(t), ("returned",))
+def asked_again_after_the_server_died(t):
+    """The points are taken, and the process dies before it writes that down."""
+    order = t.order()
+    redemption = t.till.hold_points(order, 300)
+    t.stage.arm_kill("before _write_answer")
+    t.till.spend(order, [redemption])
+    t.till.pay(order, t.till.spend(order, [redemption]))
+    t.expect_state(redemption, "returned", "settled", limit=LATE_AFTER + 60)
+    t.expect(len(t.events(redemption, "REDEEMED_POINTS")) == 1, "not taken once")
 
 
 @story(needs_stage=True)

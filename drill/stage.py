@@ -66,6 +66,16 @@ OPEN_REPORTS = """
 """
 
 
+#: Orders stay where they are, with other uuids: Odoo's own tables are not ours to empty.
+FORGET = """
+    TRUNCATE loyalty_engine_redemption_step, loyalty_engine_case, loyalty_engine_redemption,
+        loyalty_engine_report, loyalty_engine_tombstone, loyalty_engine_member,
+        loyalty_engine_health CASCADE;
+    UPDATE pos_order_line SET loyalty_engine_redemption = NULL;
+    UPDATE pos_order SET state = 'cancel', uuid = gen_random_uuid();
+"""
+
+
 class Stage:
     """As ``with Stage(tills=8) as stage:``.
 
@@ -99,18 +109,16 @@ class Stage:
             self.shop = self.database.in_odoo(
                 "make", shop="drill.shop", tills=self._tills, connection=connection
             )
-            self._rewards = {
-                name: self.sandbox.add_reward(name, [discount], currency=self.shop["currency"])
-                for name, discount in REWARDS.items()
-            }
-            hooks = {"kills": str(self.kills), "waits": WAITS, "without": self.without}
+            self._add_rewards()
+            self._hooks = {"DRILL_HOOKS": ""}
+            self._hook()
             self.odoo = stack.enter_context(
                 OdooServer(
                     self.database,
                     workers=WORKERS,
                     cron_threads=CRON_WORKERS,
                     program="drill/inside/odoo_bin.py",
-                    environment={"DRILL_HOOKS": json.dumps(hooks)},
+                    environment=self._hooks,
                 )
             )
             self._background(stack, self._wake_jobs)
@@ -119,6 +127,27 @@ class Stage:
 
     def __exit__(self, *exc_info):
         self._open.close()
+
+    def _hook(self):
+        """What the server is to be started with."""
+        wanted = {"kills": str(self.kills), "waits": WAITS, "without": self.without}
+        self._hooks["DRILL_HOOKS"] = json.dumps(wanted)
+
+    def _add_rewards(self):
+        self._rewards = {
+            name: self.sandbox.add_reward(name, [discount], currency=self.shop["currency"])
+            for name, discount in REWARDS.items()
+        }
+
+    def begin_anew(self, without):
+        """With other protections off, and as if nothing had been sold before."""
+        self.without = tuple(without)
+        self._hook()
+        self.odoo.kill()
+        self.database.query(FORGET)
+        self.sandbox.reset()
+        self._add_rewards()
+        self.odoo.start(log_mode="a")
 
     def _background(self, stack, work):
         thread = threading.Thread(target=work, daemon=True)

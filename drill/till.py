@@ -7,6 +7,7 @@ own: what it has told its customers.
 
 import collections
 import contextlib
+import functools
 import threading
 import time
 import uuid
@@ -65,9 +66,13 @@ class Till:
         self.ids = stage.shop["tills"][number]
         self.key = key or f"till-{number}"
         self.answers = collections.Counter()
+        self._number = number
         self.cashier = stage.cashier(number)
-        # Somebody else's browser that sees the same orders.
-        self.neighbour = stage.cashier(number)
+
+    @functools.cached_property
+    def neighbour(self):
+        """Somebody else's browser that sees the same orders."""
+        return self.stage.cashier(self._number)
 
     # === One step after the other ===
 
