@@ -1,8 +1,12 @@
 import contextlib
 import threading
 import time
+from unittest.mock import patch
 
+from odoo import api
+from odoo.exceptions import UserError
 from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tools import mute_logger
 
 from ..sandbox import demo
 from .common import LoyaltyEngineCase
@@ -257,6 +261,56 @@ class TestToursSpend(LoyaltyEngineCase, HttpCase):
             }
         )
         self.tour("single_terminal")
+        order = self.sold(35)
+        self.assertEqual(self.burned(), [FIVE.id])
+        self.assertEqual(self.ledger(order), {"voucher": ("settled", 5)})
+
+    def test_cash_rounding(self):
+        """A payment in cash that covered the old total covers the new one, rounded as cash is."""
+        rounding = self.env["account.cash.rounding"].create(
+            {
+                "name": "Five cents",
+                "rounding": 0.05,
+                "rounding_method": "HALF-UP",
+                "strategy": "add_invoice_line",
+                "profit_account_id": self.company.default_cash_difference_income_account_id.id,
+                "loss_account_id": self.company.default_cash_difference_expense_account_id.id,
+            }
+        )
+        self.config.write(
+            {
+                "cash_rounding": True,
+                "only_round_cash_method": True,
+                "rounding_method": rounding.id,
+            }
+        )
+        self.ten_dollars_no_tax.list_price = 10.02
+        client = self.engine._client()
+        with self.once_held(
+            lambda: client.validate_voucher(FIVE.code, allow_future_validation=False)
+        ):
+            self.tour("cash_rounding")
+        order = self.env["pos.order"].search([("config_id", "=", self.config.id)])
+        self.assertEqual(order.state, "paid")
+        self.assertAlmostEqual(order.amount_total, 40.02)
+        self.assertAlmostEqual(order.amount_paid, 40)
+
+    def test_refused_sync(self):
+        """The server refuses the paid order once. What was spent for it stays, and is not spent
+        again."""
+        orders = self.env.registry["pos.order"]
+        stored, refusals = orders.sync_from_ui, []
+
+        @api.model
+        def refuse_once(model, sent):
+            if not refusals and any(order.get("state") == "paid" for order in sent):
+                refusals.append(sent)
+                raise UserError("Not today")
+            return stored(model, sent)
+
+        with patch.object(orders, "sync_from_ui", refuse_once), mute_logger("odoo.http"):
+            self.tour("refused_sync")
+        self.assertEqual(len(refusals), 1)
         order = self.sold(35)
         self.assertEqual(self.burned(), [FIVE.id])
         self.assertEqual(self.ledger(order), {"voucher": ("settled", 5)})

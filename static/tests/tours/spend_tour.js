@@ -271,6 +271,47 @@ add("single_terminal", () => [
     ReceiptScreen.totalAmountContains("35.00"),
 ]);
 
+// 40.02 with the voucher is 35.02, and cash is paid in steps of 0.05. It is refused.
+add("cash_rounding", () => [
+    openRegister(),
+    ProductScreen.clickDisplayedProduct("Ten dollars with 10 included"),
+    ProductScreen.clickDisplayedProduct("Twenty dollars with 10 included"),
+    ProductScreen.clickDisplayedProduct("Ten dollars no tax"),
+    ProductScreen.totalAmountIs("40.02"),
+    scanFive(),
+    ProductScreen.clickPayButton(),
+    PaymentScreen.clickPaymentMethod("Cash"),
+    PaymentScreen.selectedPaymentlineHas("Cash", "35.00"),
+    PaymentScreen.clickValidate(),
+    Spend.isExplained(FIVE.name, "40.02"),
+    Spend.understood(),
+    PaymentScreen.selectedPaymentlineHas("Cash", "40.00"),
+    PaymentScreen.clickValidate(),
+    ReceiptScreen.isShown(),
+]);
+
+// The server refuses the paid order, which is a draft again: its voucher stays spent.
+add("refused_sync", () => [
+    openRegister(),
+    sellThreeProducts(),
+    scanFive(),
+    ProductScreen.clickPayButton(),
+    PaymentScreen.clickPaymentMethod("Cash"),
+    PaymentScreen.clickValidate(),
+    {
+        content: "the server says no",
+        trigger: ".modal:contains('Not today') .btn-primary",
+        run: "click",
+    },
+    Spend.isIn("spent", FIVE.name),
+    PaymentScreen.selectedPaymentlineHas("Cash", "35.00"),
+    Spend.watchRequests(),
+    PaymentScreen.clickValidate(),
+    ReceiptScreen.isShown(),
+    Spend.wereAsked(),
+    ReceiptScreen.totalAmountContains("35.00"),
+]);
+
 // --- Elsewhere, and later ---
 
 add("spend_reload", () => [
