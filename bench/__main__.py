@@ -5,10 +5,16 @@ import os
 import signal
 import sys
 
-from . import identify, report, sale, start
+from . import identify, report, sale, spend, start
 from .servers import BenchError
 
-BENCHES = {"report": report, "identify": identify, "sale": sale, "start": start}
+BENCHES = {
+    "report": report,
+    "identify": identify,
+    "start": start,
+    "sale": sale,
+    "spend": spend,
+}
 
 
 def main():

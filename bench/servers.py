@@ -28,6 +28,14 @@ class BenchError(Exception):
     """It could not be measured; the text says why."""
 
 
+class ServerRefused(BenchError):
+    """Odoo answered with an error; ``kind`` is the name of its class."""
+
+    def __init__(self, text, kind):
+        super().__init__(text)
+        self.kind = kind
+
+
 def load_sandbox_process():
     """The tests' own way to run a sandbox. Their package can't be imported outside of Odoo."""
     path = REPOSITORY / "tests" / "sandbox_process.py"
@@ -70,10 +78,11 @@ class Database:
         with self._connection.cursor() as cr:
             psycopg2.extras.execute_values(cr, text, rows, page_size=1000)
 
-    def in_odoo(self, task, **arguments):
-        """What a function of ``bench/shop.py`` returns, run in an Odoo of its own and committed."""
+    def in_odoo(self, task, shop="bench.shop", **arguments):
+        """What a function of ``bench/shop.py``, or of the module that ``shop`` names, returns; run
+        in an Odoo of its own and committed."""
         result = subprocess.run(
-            [sys.executable, "-m", "bench.shop", task, json.dumps(arguments)],
+            [sys.executable, "-m", shop, task, json.dumps(arguments)],
             env={
                 **os.environ,
                 "ODOO_RC": str(self.conf),
@@ -94,22 +103,35 @@ class OdooServer:
 
     :param workers: 0 is one process with threads, as without ``--workers``
     :param cron_threads: processes (or threads) for scheduled jobs
+    :param program: the file that starts it
+    :param environment: dict of variables that only this server gets
     """
 
-    def __init__(self, database, workers, cron_threads):
+    def __init__(
+        self, database, workers, cron_threads, program="bench/odoo_bin.py", environment=None
+    ):
         self.database = database
+        self._environment = environment or {}
         self.port, gevent_port = _free_ports(2)
         self.url = f"http://127.0.0.1:{self.port}"
         self._command = [
-            *(sys.executable, str(REPOSITORY / "bench" / "odoo_bin.py"), "-c", str(database.conf)),
+            *(sys.executable, str(REPOSITORY / program), "-c", str(database.conf)),
             *("--workers", str(workers), "--max-cron-threads", str(cron_threads)),
             *("--http-port", str(self.port), "--gevent-port", str(gevent_port)),
         ]
         self.process = None
 
     def __enter__(self):
-        environment = {**os.environ, "PYTHONPATH": os.environ["ODOO_ROOT"]}
-        with open(self.database.log, "w") as log:
+        return self.start()
+
+    def start(self, log_mode="w"):
+        """Start it, and return when it answers."""
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.environ["ODOO_ROOT"],
+            **self._environment,
+        }
+        with open(self.database.log, log_mode) as log:
             self.process = subprocess.Popen(
                 self._command, cwd=FOLDER, env=environment, stdout=log, stderr=log
             )
@@ -119,6 +141,18 @@ class OdooServer:
             self.__exit__()
             raise
         return self
+
+    def kill(self):
+        """End all of its processes at the same moment with SIGKILL, as a power cut would."""
+        everyone = [psutil.Process(self.process.pid), *self.descendants()]
+        for process in everyone:
+            # Stopped first: the one that starts new ones must not outlive another.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        for process in everyone:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait()
 
     def _wait(self):
         deadline = time.monotonic() + START_LIMIT
@@ -179,19 +213,23 @@ class Cashier:
     def session_id(self):
         return self._session.cookies["session_id"]
 
-    def call(self, route, **params):
+    def call(self, route, call_limit=CALL_LIMIT, **params):
         """The result of a JSON-RPC route.
 
-        :raises BenchError: where the server answers with an error
+        :param call_limit: seconds until it is given up
+        :raises ServerRefused: where the server answers with an error
+        :raises requests.RequestException: where it doesn't answer
         """
         answer = self._session.post(
             f"{self._odoo.url}{route}",
             json={"jsonrpc": "2.0", "id": 1, "method": "call", "params": params},
-            timeout=CALL_LIMIT,
+            timeout=call_limit,
         ).json()
         if "error" in answer:
             data = answer["error"].get("data", {})
-            raise BenchError(f"{route}: {data.get('debug') or answer['error']}")
+            raise ServerRefused(
+                f"{route}: {data.get('debug') or answer['error']}", data.get("name", "")
+            )
         return answer.get("result")
 
     def timed_call(self, route, **params):

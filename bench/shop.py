@@ -10,10 +10,11 @@ import time
 PASSWORD = "bench"
 
 
-def make(env, cashiers, products, connection=None):
+def make(env, cashiers, products, connection=None, program=False):
     """A shop with an open till.
 
     :param connection: values of a ``loyalty.engine``; None: the till has none
+    :param program: whether to make a loyalty program of ``pos_loyalty``
     :return: ids and logins
     """
     company = env.company
@@ -63,6 +64,8 @@ def make(env, cashiers, products, connection=None):
                 "sequence": 1,
             }
         )
+    if program:
+        env["loyalty.program"].create_from_template("loyalty")
     config.with_user(users[0]).open_ui()
     session = config.current_session_id
     session.with_user(users[0]).set_opening_control(0, "")
@@ -103,7 +106,8 @@ def load(env, login, session_id, runs=5):
     }
 
 
-def main():
+def main(tasks):
+    """Run the one of ``tasks`` (dict of name to function) that the command line names."""
     from odoo import SUPERUSER_ID, api
     from odoo.modules.registry import Registry
     from odoo.tools import config
@@ -113,10 +117,10 @@ def main():
     (database,) = config["db_name"]
     with Registry(database).cursor() as cr:
         env = api.Environment(cr, SUPERUSER_ID, {"lang": "en_US"})
-        result = {"make": make, "load": load}[task](env, **arguments)
+        result = tasks[task](env, **arguments)
         env.flush_all()
     print(json.dumps(result))
 
 
 if __name__ == "__main__":
-    main()
+    main({"make": make, "load": load})

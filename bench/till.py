@@ -2,6 +2,8 @@
 
 import json
 
+from .servers import BenchError
+
 START_LIMIT = 180.0  # seconds
 SCAN_LIMIT = 15.0
 
@@ -59,21 +61,19 @@ SCAN = """
 })
 """
 
-# Sells one product for cash, pressing each button when it is there, and tells when each step was
-# done: the product on the order, the payment screen, the receipt. Ends on a new order.
-SELL = """
-(async () => {
+# What the scripts below share: to find what is shown, and to wait for it.
+TOOLS = """
     const shown = (selector) =>
         [...document.querySelectorAll(selector)].find((element) => element.offsetHeight);
-    const wait = (selector) =>
+    const wait = (find) =>
         new Promise((resolve, reject) => {
             const ends = performance.now() + 30000;
             const look = () => {
-                const found = shown(selector);
+                const found = typeof find === "string" ? shown(find) : find();
                 if (found) {
                     resolve(found);
                 } else if (performance.now() > ends) {
-                    reject(new Error(`${selector} did not come`));
+                    reject(new Error(`${find} did not come`));
                 } else {
                     requestAnimationFrame(look);
                 }
@@ -81,14 +81,86 @@ SELL = """
             look();
         });
     const drawn = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
-    const times = {};
-    const timed = async (name, press, next) => {
+    const requests = (since) =>
+        performance.getEntriesByType("resource").filter((entry) => entry.startTime >= since);
+"""
+
+NEW_ORDER = f"""
+async (member) => {{
+    {TOOLS}
+    const order = posmodel.addNewOrder();
+    posmodel.navigate("ProductScreen", {{ orderUuid: order.uuid }});
+    await wait(".product-screen .product");
+    if (member) {{
+        await posmodel.loyaltyEngineDesk.identify(member, {{ order }});
+        await wait(".o_pos_loyalty_engine_name");
+    }}
+}}
+"""
+
+ADD_PRODUCTS = f"""
+async (count) => {{
+    {TOOLS}
+    performance.clearResourceTimings();
+    const products = [...document.querySelectorAll(".product-screen .product")];
+    const times = [];
+    const start = performance.now();
+    for (let number = 0; number < count; number++) {{
+        const before = posmodel.getOrder().lines.length;
+        await drawn();
+        const begin = performance.now();
+        products[number % products.length].click();
+        await wait(
+            () =>
+                posmodel.getOrder().lines.length > before &&
+                document.querySelectorAll(".order-container .orderline").length > before
+        );
+        await drawn();
+        times.push(performance.now() - begin);
+    }}
+    // A picture is no request of the order's.
+    const asked = requests(start).filter((entry) => entry.initiatorType !== "img");
+    return {{ milliseconds: times, requests: asked.map((entry) => entry.name) }};
+}}
+"""
+
+PAY = f"""
+(async () => {{
+    {TOOLS}
+    (await wait(".pay-order-button")).click();
+    (await wait(".payment-screen .paymentmethods .paymentmethod")).click();
+    await wait(".validation-button.next.highlight");
+    await drawn();
+}})()
+"""
+
+VALIDATE = f"""
+(async () => {{
+    {TOOLS}
+    performance.clearResourceTimings();
+    const begin = performance.now();
+    (await wait(".validation-button.next.highlight")).click();
+    await wait(".receipt-screen");
+    await drawn();
+    const milliseconds = performance.now() - begin;
+    const receiptAt = Date.now();
+    return {{ milliseconds, receiptAt, requests: requests(begin).map((entry) => entry.name) }};
+}})()
+"""
+
+# Sells one product for cash, pressing each button when it is there, and tells when each step was
+# done: the product on the order, the payment screen, the receipt. Ends on a new order.
+SELL = f"""
+(async () => {{
+    {TOOLS}
+    const times = {{}};
+    const timed = async (name, press, next) => {{
         const begin = performance.now();
         press.click();
         await wait(next);
         await drawn();
         times[name] = performance.now() - begin;
-    };
+    }};
     const begin = performance.now();
     await timed("product", await wait(".product-screen .product"), ".order-container .orderline");
     await timed("payment", await wait(".pay-order-button"), ".payment-screen");
@@ -98,7 +170,7 @@ SELL = """
     (await wait(".receipt-screen .button.next[name='done']")).click();
     await wait(".product-screen .product");
     return times;
-})()
+}})()
 """
 
 
@@ -141,6 +213,38 @@ class Till:
         return self._page.wait_for(
             "window.benchScanned.milliseconds", f"{name} was shown", SCAN_LIMIT
         )
+
+    def show(self):
+        """Bring the till to the front: a page that nobody sees draws nothing."""
+        self._page.call("Page.bringToFront")
+
+    def new_order(self, member_id=None):
+        """Begin an order, with a member where there is one."""
+        self._page.value(f"({NEW_ORDER})({json.dumps(member_id)})")
+
+    def add_products(self, count):
+        """Add products one by one; :return: (milliseconds of each, until it is drawn; addresses of
+        the requests meanwhile)"""
+        found = self._page.value(f"({ADD_PRODUCTS})({count})")
+        return found["milliseconds"], found["requests"]
+
+    def hold_voucher(self, code):
+        """Put a voucher on the order."""
+        status = self._page.value(
+            "posmodel.loyaltyEngineRedemptionDesk.addVoucher(posmodel.getOrder(),"
+            f" {{ code: {json.dumps(code)} }}).then(({{ status }}) => status)"
+        )
+        if status != "held":
+            raise BenchError(f"The voucher could not be held: {status}")
+
+    def pay(self):
+        """Go to the payment screen, and choose the first payment method."""
+        self._page.value(PAY)
+
+    def validate(self):
+        """Press Validate; :return: dict of milliseconds until the receipt is there, ``receiptAt``
+        (since 1970) and the requests meanwhile"""
+        return self._page.value(VALIDATE)
 
     def sell(self):
         """Sell one product for cash; :return: dict of milliseconds for "product", "payment",

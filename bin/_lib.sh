@@ -179,7 +179,7 @@ module_hash() {
     (
         cd "$REPO"
         find . \( -name .git -o -name node_modules -o -name __pycache__ -o -name '.*_cache' \
-            -o -path ./.ci -o -path ./bench -o -path ./bin -o -path ./docs -o -path ./sandbox -o -path ./tests \
+            -o -path ./.ci -o -path ./bench -o -path ./bin -o -path ./docs -o -path ./drill -o -path ./sandbox -o -path ./tests \
             -o -path ./static/tests -o -path ./requirements \) -prune -o \
             -type f -regex '.*\.\(py\|xml\|csv\|sql\|js\|scss\|po\|pot\)' -print0 |
             sort -z | xargs -0 sha256sum

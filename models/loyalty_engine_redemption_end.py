@@ -44,8 +44,10 @@ class LoyaltyEngineRedemption(models.Model):
         self.env.cr.execute(
             "SELECT 1 FROM loyalty_engine_tombstone WHERE order_uuid = %s", (row["order_uuid"],)
         )
+        is_deleted = bool(self.env.cr.fetchone())
+        # Only now: the first look at the clock is a query, and takes the place of the one before.
         is_leased = row["lease_until"] and row["lease_until"] > self.env.cr.now()
-        if (state == "cancel" or self.env.cr.fetchone()) and not is_leased:
+        if (state == "cancel" or is_deleted) and not is_leased:
             return GONE
         return OPEN
 

@@ -102,11 +102,13 @@ patch(PosStore.prototype, {
         return super.selectPricelist(...arguments);
     },
 
+    // Each press brings a payment of its own along.
     async validateOrderFast() {
-        if (this.loyaltyEngineRedemptionDesk?.isBusy(this.getOrder())) {
-            return;
-        }
-        return super.validateOrderFast(...arguments);
+        const desk = this.loyaltyEngineRedemptionDesk;
+        const order = this.getOrder();
+        return desk?.standsBefore(order)
+            ? desk.once(order, () => super.validateOrderFast(...arguments))
+            : super.validateOrderFast(...arguments);
     },
 
     // --- Deleting ---

@@ -58,6 +58,8 @@ export class RedemptionDesk {
         this.known = new Set();
         // By order uuid: { timer, times, basket } of the next renewal
         this.renewals = new Map();
+        // Uuids of the orders that a press is paying just now
+        this.pressed = new Set();
         // Uuids of the orders with something unclear that is looked at now and then
         this.watched = new Set();
         // Uuids of the orders that may be deleted: the server has agreed
@@ -548,6 +550,24 @@ export class RedemptionDesk {
         });
         if (isSure) {
             order.setLoyaltyEngineRedemptions([]);
+        }
+    }
+
+    /**
+     * Let one press pay an order that does not stand as it is; another one meanwhile does nothing.
+     *
+     * @param {Object} order
+     * @param {() => Promise<any>} pay
+     */
+    async once(order, pay) {
+        if (this.isBusy(order) || this.pressed.has(order.uuid)) {
+            return;
+        }
+        this.pressed.add(order.uuid);
+        try {
+            return await pay();
+        } finally {
+            this.pressed.delete(order.uuid);
         }
     }
 

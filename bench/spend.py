@@ -1,0 +1,141 @@
+"""What vouchers and points cost where they are used, and where they are not.
+
+*Validate*: real sales in Chromium on ``odoo --workers 2``, plain ones and such with a voucher by
+turns, from pressing Validate to the receipt. What the engine was busy with is taken off: the rest
+of the difference is ours. A plain sale must make no call of the engine and no request more.
+
+*Adding a product* with a member on the order: beside the same till without the module, and both
+beside ``pos_loyalty`` with a loyalty program, by turns in one run. No request, and the same time.
+"""
+
+import contextlib
+import json
+from urllib.parse import urlsplit
+
+from . import engines
+from .browser import Browser
+from .figures import Table, median, percentile
+from .servers import BenchError, Cashier, Database, OdooServer, SandboxProcess
+from .till import Till
+
+MOST_ADDED = 100  # milliseconds beside the engine's own, at Validate
+MOST_RATIO = 1.10
+SIDES = {"without": False, "with": True, "loyalty": False, "both": True}
+PAIRS = {"with / without": ("with", "without"), "both / loyalty": ("both", "loyalty")}
+LATENCY = 0.05  # seconds: an engine on the same machine would be no engine
+
+
+def add_arguments(parser):
+    parser.add_argument("--sales", type=int, default=20, metavar="N", help="[%(default)s]")
+    parser.add_argument(
+        "--products", type=int, default=20, metavar="N", help="added in each turn [%(default)s]"
+    )
+    parser.add_argument("--turns", type=int, default=6, metavar="N", help="[%(default)s]")
+
+
+def run(arguments):
+    """The names of the bounds that are broken."""
+    with contextlib.ExitStack() as stack:
+        sandbox = stack.enter_context(SandboxProcess(reward_currency="USD"))
+        browser = stack.enter_context(Browser())
+        (member,) = sandbox.add_members(1)
+        tills = {}
+        for side, is_ours in SIDES.items():
+            database = stack.enter_context(Database(side))
+            shop = database.in_odoo(
+                "make",
+                cashiers=1,
+                products=50,
+                connection=spending(sandbox) if is_ours else None,
+                program=side in ("loyalty", "both"),
+            )
+            odoo = stack.enter_context(OdooServer(database, workers=2, cron_threads=0))
+            page = stack.enter_context(browser.page(odoo, Cashier(odoo, shop["cashiers"][0])))
+            tills[side] = till = Till(page, odoo, shop["config_id"])
+            till.start()
+            till.wait_for_pictures()
+        broken = add_products(tills, member, arguments.turns, arguments.products)
+        broken += validate(tills["with"], sandbox, member, arguments.sales)
+    return broken
+
+
+def spending(sandbox):
+    """Values of a connection with which vouchers and points are spent."""
+    return {**engines.connection(sandbox), "accepts_vouchers": True, "voucher_user": "ref"}
+
+
+def add_products(tills, member, turns, products):
+    table = Table(f"Adding a product, {turns} turns of {products}")
+    times = {side: [] for side in tills}
+    requests = {side: [] for side in tills}
+    for turn in range(-1, turns):
+        for side, till in tills.items() if turn % 2 else reversed(tills.items()):
+            till.show()
+            till.new_order(member["id"] if SIDES[side] else None)
+            milliseconds, asked = till.add_products(products)
+            if turn >= 0:
+                times[side].append(median(milliseconds))
+                requests[side] += asked
+    for side in tills:
+        table.row(f"{side}: a product, p50", median(times[side]), "ms")
+    for name, (one, other) in PAIRS.items():
+        ratios = [a / b for a, b in zip(times[one], times[other], strict=True)]
+        table.row(f"{name}, median of pairs", median(ratios), most=MOST_RATIO)
+    for name, (one, other) in PAIRS.items():
+        more = {_path(address) for address in requests[one]} - {
+            _path(address) for address in requests[other]
+        }
+        table.row(f"{name}: requests that only the one makes", len(more), most=0)
+        if more:
+            table.note(json.dumps(sorted(more)))
+    return table.broken
+
+
+def validate(till, sandbox, member, sales):
+    table = Table(f"Validate, {sales} sales each, the engine answers after {LATENCY * 1000:.0f} ms")
+    sandbox.faults(kind="latency", seconds=LATENCY)
+    plain, spent, engine, calls, wanted = [], [], [], 0, []
+    till.show()
+    for number in range(-2, 2 * sales):
+        has_voucher = bool(number % 2)
+        till.new_order(member["id"])
+        till.add_products(1)
+        if has_voucher:
+            till.hold_voucher(sandbox.add_benefit(member["id"], "5.00 off")["code"])
+        till.pay()
+        sandbox.clear_requests()
+        found = till.validate()
+        asked = [
+            request
+            for request in sandbox.requests()
+            if request["path"].endswith("/commands/validate_voucher")
+            or not has_voucher
+            and engines.milliseconds(request["arrivedAt"]) < found["receiptAt"]
+        ]
+        if number < 0:
+            continue
+        if has_voucher:
+            if len(asked) != 1:
+                raise BenchError(f"The voucher was burned by {len(asked)} requests.")
+            spent.append(found["milliseconds"])
+            engine.append(asked[0]["ms"])
+        else:
+            plain.append(found["milliseconds"])
+            calls += len(asked)
+            wanted += found["requests"]
+    table.row("plain: all, p50", median(plain), "ms")
+    table.row("with a voucher: all, p50", median(spent), "ms")
+    table.row("with a voucher: all, p95", percentile(spent, 0.95), "ms")
+    table.row("with a voucher: the engine, p50", median(engine), "ms")
+    added = median(spent) - median(plain) - median(engine)
+    table.row("with a voucher: added, p50", added, "ms", most=MOST_ADDED)
+    table.row("plain: calls of the engine before the receipt", calls, most=0)
+    ours = [address for address in wanted if "/pos_loyalty_engine/" in address]
+    table.row("plain: requests of ours before the receipt", len(ours), most=0)
+    if ours:
+        table.note(json.dumps(sorted(set(ours))))
+    return table.broken
+
+
+def _path(address):
+    return urlsplit(address).path

@@ -1,0 +1,196 @@
+"""Sells on a real Odoo with everything going wrong, and compares three books afterwards.
+
+Seeded random sales at several tills, each with a mishap of its own: the engine drops, delays,
+refuses or garbles a request, an Odoo process is killed at a write, a till is gone or does things
+twice. Beside them directed stories, which random faults hardly ever tell. Then all faults are taken
+off, and when everything has come to rest Odoo's orders, the ledger and the engine's events are held
+against each other.
+
+Exit code 0: every promise was kept; 1: one was broken, with the seed to replay it; others: it could
+not be tried.
+"""
+
+import argparse
+import collections
+import os
+import queue
+import random
+import signal
+import sys
+import threading
+import time
+
+from bench.figures import Table
+from bench.servers import BenchError
+
+from . import directed
+from .books import Books, Findings
+from .inside.kills import places
+from .mutations import check_mutations
+from .plan import BUSY_ELSEWHERE, POINTS_AT_FIRST, make_plan
+from .stage import Stage, Weather
+from .till import Till
+
+SHOWN = 15
+
+
+def main():
+    """The exit code."""
+    arguments = parse()
+    if arguments.list:
+        print("\n".join(directed.STORIES))
+        return 0
+    # An end from outside is an end like any other: everything that was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    print(f"Seed {arguments.seed}; load of this machine {os.getloadavg()[0]:.1f}.")
+    try:
+        clean = check_mutations(arguments) if arguments.mutations else run(arguments)
+    except BenchError as error:
+        print(f"\nbin/drill: {error}", file=sys.stderr)
+        return 3
+    if not clean and not arguments.mutations:
+        print(
+            "\nA promise is broken. To replay it:"
+            f" bin/drill --seed {arguments.seed} --sales {arguments.sales} --tills {arguments.tills}"
+        )
+    return 0 if clean else 1
+
+
+def parse():
+    parser = argparse.ArgumentParser(
+        prog="bin/drill",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--sales", type=int, default=300, metavar="N", help="[%(default)s]")
+    parser.add_argument("--tills", type=int, default=6, metavar="N", help="[%(default)s]")
+    parser.add_argument("--seed", type=int, metavar="N", help="of an earlier run, to replay it")
+    parser.add_argument(
+        "--stories", nargs="*", metavar="NAME", help="these alone; none: only random sales [all]"
+    )
+    parser.add_argument("--list", action="store_true", help="the names of the stories")
+    parser.add_argument(
+        "--without", nargs="+", default=[], metavar="NAME", help="protections that are off"
+    )
+    parser.add_argument(
+        "--mutations",
+        action="store_true",
+        help="switch each protection off in turn: the drill must find the damage",
+    )
+    arguments = parser.parse_args()
+    if arguments.stories is None:
+        arguments.stories = list(directed.STORIES)
+    if unknown := set(arguments.stories) - set(directed.STORIES):
+        parser.error(f"there is no story {', '.join(map(repr, unknown))}: see --list")
+    if arguments.seed is None:
+        arguments.seed = random.SystemRandom().randrange(10**6)
+    return arguments
+
+
+def run(arguments):
+    """:return: whether every promise was kept"""
+    plan = make_plan(arguments.seed, arguments.sales, places())
+    with Stage(arguments.tills, arguments.without) as stage:
+        begin = time.monotonic()
+        tellers = directed.tell_all(stage, arguments.stories)
+        told = time.monotonic() - begin
+        members = stage.add_members(plan.members)
+        vouchers = [stage.add_voucher(members[one.member], one.reward) for one in plan.vouchers]
+        busy = [members[n] for n, kind in enumerate(plan.members) if kind == BUSY_ELSEWHERE]
+        begin = time.monotonic()
+        with Weather(stage, plan.seed, busy):
+            sold, answers = sell(stage, plan, members, vouchers)
+        selling = time.monotonic() - begin
+        begin = time.monotonic()
+        stage.settle()
+        found = compare(stage, plan, members, sold, tellers)
+        tell(plan, sold, tellers, answers, found, told, selling, time.monotonic() - begin)
+    return found.is_clean
+
+
+def sell(stage, plan, members, vouchers):
+    """Sell everything, at all tills side by side.
+
+    :return: (list of Sold, Counter of what tills were told)
+    """
+    waiting = queue.SimpleQueue()
+    for sale in plan.sales:
+        waiting.put(sale)
+    sold, errors, answers = [], [], collections.Counter()
+
+    def work(number):
+        try:
+            till = Till(stage, number)
+            try:
+                while not errors:
+                    sale = waiting.get_nowait()
+                    time.sleep(sale.pause)
+                    sold.append(till.sell(sale, members, vouchers))
+            finally:
+                answers.update(till.answers)
+        except queue.Empty:
+            return
+        except Exception as error:  # told by the main thread
+            errors.append(error)
+            raise
+
+    tills = [
+        threading.Thread(target=work, args=(number,)) for number in range(len(stage.shop["tills"]))
+    ]
+    for till in tills:
+        till.start()
+    for till in tills:
+        till.join()
+    if errors:
+        raise BenchError(f"A till failed: {errors[0]!r}") from errors[0]
+    return sold, answers
+
+
+def compare(stage, plan, members, sold, tellers):
+    """:return: Findings of the books, and of the stories"""
+    pure = {
+        members[number]: POINTS_AT_FIRST[plan.members[number]] for number in plan.pure_members
+    }
+    flagged = set()
+    for teller in tellers:
+        pure.update(teller.members)
+        flagged |= teller.flagged
+        sold = [*sold, *teller.sold]
+    found = Books(stage, sold, pure, flagged).compare()
+    for teller in tellers:
+        for text in teller.findings:
+            found.note("not as told", text)
+    return found
+
+
+def tell(plan, sold, tellers, answers, found, told, selling, settling):
+    table = Table(f"{len(plan.sales)} sales, seed {plan.seed}")
+    table.row("directed stories", told, "s")
+    for teller in tellers:
+        table.row(f"  {teller.name[:40]}", teller.seconds, "s")
+    table.row("selling", selling, "s")
+    table.row("until everything was at rest", settling, "s")
+    for state, count in sorted(collections.Counter(one.state for one in sold).items()):
+        table.row(f"sales: {state}", count)
+    table.row("of them with something spent", sum(bool(one.carried) for one in sold))
+    for where, count in sorted(
+        collections.Counter(sale.mishap.where for sale in plan.sales if sale.mishap).items()
+    ):
+        table.row(f"mishaps: {where}", count)
+    for (route, status), count in sorted(answers.items()):
+        table.row(f"{route}: {status}", count)
+    table.row("longest wait for the step that spends", max((s.waited for s in sold), default=0), "s")
+    for kind, count in sorted(collections.Counter(kind for kind, _ in found.flagged).items()):
+        table.row(f"told to a person: {kind}", count)
+    tell_findings(table, found)
+
+
+def tell_findings(table, found):
+    for column in Findings.COLUMNS:
+        table.row(column, len(found.by_column[column]), most=0)
+        for text in found.by_column[column][:SHOWN]:
+            table.note(f"  {text}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,277 @@
+"""Three books held against each other: Odoo's orders, the ledger, the engine's events.
+
+The tills' own book is the fourth: what a customer was told has to be in Odoo.
+"""
+
+import collections
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from .stage import LATE_AFTER, OPEN_REPORTS, OPEN_ROWS
+
+#: Seconds that a row may be in a state, from the issue: 90, and the connection's own + 120.
+MOST_SPENDING = 90
+MOST_UNKNOWN = LATE_AFTER + 120
+#: Seconds that the step that spends may take a customer at most.
+MOST_WAIT = 8.0
+PAID_STATES = ("paid", "done", "invoiced")
+
+ORDERS = "SELECT uuid, state, amount_total FROM pos_order"
+CARRIED = """
+    SELECT pos_order.uuid, line.loyalty_engine_redemption
+      FROM pos_order_line line JOIN pos_order ON pos_order.id = line.order_id
+     WHERE line.loyalty_engine_redemption IS NOT NULL
+    UNION
+    SELECT pos_order.uuid, payment.loyalty_engine_redemption
+      FROM pos_payment payment JOIN pos_order ON pos_order.id = payment.pos_order_id
+     WHERE payment.loyalty_engine_redemption IS NOT NULL
+"""
+ROWS = """
+    SELECT uuid, kind, state, order_uuid, benefit_ref, is_overdue FROM loyalty_engine_redemption
+"""
+#: How long each row was in a state.
+STAYS = """
+    SELECT redemption.uuid, step.to_state,
+           extract(epoch FROM lead(step.at) OVER (PARTITION BY redemption_id ORDER BY step.id)
+               - step.at)
+      FROM loyalty_engine_redemption_step step
+      JOIN loyalty_engine_redemption redemption ON redemption.id = step.redemption_id
+     WHERE step.to_state IN ('spending', 'unknown')
+"""
+CASES = "SELECT kind, reference FROM loyalty_engine_case"
+
+
+@dataclass
+class Row:
+    uuid: str
+    kind: str
+    state: str
+    order_uuid: str
+    benefit_ref: str
+    is_overdue: bool
+
+
+@dataclass
+class Findings:
+    """Sentences, by the column of the table in which they count."""
+
+    COLUMNS = (
+        "spent twice",
+        "given back twice",
+        "lost",
+        "discount for nothing",
+        "below zero",
+        "still open",
+        "sale lost",
+        "reported twice",
+        "not reported",
+        "too long",
+        "not as told",
+    )
+    by_column: dict = field(default_factory=lambda: collections.defaultdict(list))
+    flagged: list = field(default_factory=list)
+
+    def note(self, column, text):
+        if column not in self.COLUMNS:
+            raise ValueError(column)
+        self.by_column[column].append(text)
+
+    @property
+    def is_clean(self):
+        return not any(self.by_column.values())
+
+
+class Books:
+    """What there is when everything has come to rest.
+
+    :param stage: Stage
+    :param sold: list of Sold, the tills' own book
+    :param flagged: uuids of orders whose discount can't be backed, of which a manager must know
+    :param pure: ids of members whose points nobody but us touches, with what they had at first
+    """
+
+    def __init__(self, stage, sold, pure, flagged=()):
+        query = stage.database.query
+        self._sold = sold
+        self._pure = pure
+        self._expected_flags = set(flagged)
+        self._orders = {uuid: (state, total) for uuid, state, total in query(ORDERS)}
+        self._rows = {row[0]: Row(*row) for row in query(ROWS)}
+        self._stays = query(STAYS)
+        self._open = query(OPEN_ROWS) + query(OPEN_REPORTS)
+        self._cases = collections.defaultdict(set)
+        for kind, reference in query(CASES):
+            self._cases[kind].add(reference)
+        # By redemption, the stored paid orders that carry it.
+        self._carried_by = collections.defaultdict(list)
+        for order_uuid, redemption_uuid in query(CARRIED):
+            if self._orders[order_uuid][0] in PAID_STATES:
+                self._carried_by[redemption_uuid].append(order_uuid)
+        self._events = stage.sandbox.events()
+        self._burns = collections.defaultdict(list)
+        for burn in stage.sandbox.burns():
+            self._burns[burn["benefit"]].append(burn)
+        self._members = {member["id"]: member for member in stage.sandbox.members()}
+        self.found = Findings()
+
+    def compare(self):
+        """:return: Findings"""
+        self._compare_points()
+        self._compare_vouchers()
+        self._compare_rows()
+        self._compare_sales()
+        self._compare_balances()
+        self._compare_times()
+        return self.found
+
+    # === Spent, and given back ===
+
+    def _count(self, event_type):
+        """Events of a type, by the redemption that they name."""
+        counted = collections.Counter()
+        for event in self._events:
+            if event["type"] == event_type:
+                counted[event["payload"].get("redemptionId")] += 1
+        return counted
+
+    def _compare_points(self):
+        taken, given = self._count("REDEEMED_POINTS"), self._count("POINTS_REFUND")
+        for uuid, count in taken.items():
+            if count > 1:
+                self.found.note("spent twice", f"points of {uuid} were taken {count} times")
+            if uuid not in self._rows:
+                self.found.note("lost", f"points of {uuid} were taken, the ledger has no such row")
+        for uuid, count in given.items():
+            if count > 1:
+                self.found.note("given back twice", f"points of {uuid}: {count} times")
+            if not taken[uuid]:
+                self.found.note("given back twice", f"points of {uuid} were never taken")
+        for row in self._rows.values():
+            if row.kind == "points":
+                self._compare_one(row, bool(taken[row.uuid]), bool(given[row.uuid]))
+
+    def _compare_vouchers(self):
+        owners = collections.defaultdict(list)
+        for row in self._rows.values():
+            if row.kind == "voucher" and row.state in ("settled", "stranded", "made_good"):
+                owners[row.benefit_ref].append(row)
+        for benefit, burns in self._burns.items():
+            if len(burns) > 1:
+                self.found.note("spent twice", f"voucher {benefit} was burned {len(burns)} times")
+            missing = [row for row in self._listed_as_missing() if row.benefit_ref == benefit]
+            if not owners[benefit] and not missing:
+                self.found.note("lost", f"voucher {benefit} was burned, no row says so")
+        for benefit, rows in owners.items():
+            if len(rows) > 1:
+                self.found.note("spent twice", f"voucher {benefit} is the burn of {len(rows)} rows")
+        sales = collections.defaultdict(set)
+        for uuid, orders in self._carried_by.items():
+            if uuid in self._rows and self._rows[uuid].kind == "voucher":
+                sales[self._rows[uuid].benefit_ref].update(orders)
+        for benefit, orders in sales.items():
+            if len(orders) > 1:
+                self.found.note("spent twice", f"voucher {benefit} is on {len(orders)} paid orders")
+        for row in self._rows.values():
+            if row.kind == "voucher":
+                burned = bool(self._burns[row.benefit_ref])
+                owned = row.state in ("settled", "stranded", "made_good")
+                self._compare_one(row, burned and owned, False)
+
+    def _compare_one(self, row, is_taken, is_given):
+        """A row, what the engine did for it, and the paid order that has its discount."""
+        on_order = self._carried_by[row.uuid]
+        is_booked = row.state in ("settled", "returned", "stranded", "made_good")
+        is_listed = row.state == "spent" and row.is_overdue
+        if is_taken and not (is_booked or is_listed):
+            self.found.note("lost", f"{row.kind} {row.uuid} was taken, its row says {row.state}")
+        if row.state == "settled" and not on_order:
+            self.found.note("lost", f"{row.kind} {row.uuid} is settled, no paid order has it")
+        if row.state in ("settled", "returned") and not is_taken:
+            self.found.note(
+                "discount for nothing", f"{row.kind} {row.uuid} is {row.state}, nothing was taken"
+            )
+        if row.state == "returned" and not is_given:
+            self.found.note("lost", f"points of {row.uuid} are returned, no event says so")
+        if row.state == "stranded" and not self._has_case(row.uuid):
+            self.found.note("lost", f"{row.kind} {row.uuid} is stranded, nobody was told")
+        if on_order and row.state != "settled" and not self._is_flagged(row.uuid, on_order):
+            text = f"{row.kind} {row.uuid} is {row.state}, a paid order has its discount"
+            self.found.note("discount for nothing", text)
+
+    def _is_flagged(self, uuid, orders):
+        return all(
+            order in self._expected_flags and f"{order} {uuid}" in self._cases["unbacked"]
+            for order in orders
+        )
+
+    def _has_case(self, uuid):
+        return any(uuid in references for references in self._cases.values())
+
+    def _listed_as_missing(self):
+        return [row for row in self._rows.values() if row.state == "spent" and row.is_overdue]
+
+    def _compare_rows(self):
+        for uuid, *rest in self._open:
+            self.found.note("still open", f"{uuid}: {rest}")
+        unknown = set(self._carried_by) - set(self._rows)
+        for uuid in unknown:
+            self.found.note("discount for nothing", f"{uuid} is on a paid order and in no ledger")
+        self.found.flagged = sorted(
+            (kind, reference) for kind, found in self._cases.items() for reference in found
+        )
+
+    # === Sales, and their reports ===
+
+    def _compare_sales(self):
+        reported = collections.Counter(
+            event["payload"].get("transactionId")
+            for event in self._events
+            if event["type"] == "POS_SALE"
+        )
+        for uuid, count in reported.items():
+            if count > 1:
+                self.found.note("reported twice", f"order {uuid}: {count} times")
+        for uuid, (state, _total) in self._orders.items():
+            if state in PAID_STATES and not reported[uuid]:
+                self.found.note("not reported", f"order {uuid}")
+        for one in self._sold:
+            state, total = self._orders.get(one.order_uuid, ("not there", 0))
+            if one.state == "paid":
+                if state not in PAID_STATES:
+                    self.found.note("sale lost", f"{one.name} is paid, its order is {state}")
+                elif Decimal(str(total)).quantize(Decimal("0.01")) != one.total:
+                    self.found.note("sale lost", f"{one.name}: {one.total} became {total}")
+                carried = {
+                    uuid for uuid, orders in self._carried_by.items() if one.order_uuid in orders
+                }
+                if carried != set(one.carried):
+                    self.found.note("sale lost", f"{one.name} lost or won a discount")
+            for note in one.notes:
+                self.found.note("lost", f"{one.name}: {note}")
+
+    def _compare_balances(self):
+        """A balance may never be below zero, not even between two reactions."""
+        moves = collections.defaultdict(list)
+        for event in self._events:
+            if event["points"] and event["reactedAt"]:
+                moves[event["memberId"]].append((event["reactedAt"], event["points"]))
+        for member, points in self._pure.items():
+            lowest = balance = points
+            for _at, change in sorted(moves[member], key=lambda move: (move[0], -move[1])):
+                balance += change
+                lowest = min(lowest, balance)
+            if lowest < 0:
+                self.found.note("below zero", f"member {member} had {lowest} points")
+            if balance != self._members[member]["points"]:
+                self.found.note(
+                    "lost", f"member {member} has {self._members[member]['points']}, not {balance}"
+                )
+
+    def _compare_times(self):
+        most = {"spending": MOST_SPENDING, "unknown": MOST_UNKNOWN}
+        for uuid, state, seconds in self._stays:
+            if seconds is not None and seconds > most[state]:
+                self.found.note("too long", f"{uuid} was {state} for {seconds:.0f} s")
+        for one in self._sold:
+            if one.waited > MOST_WAIT + 0.5:
+                self.found.note("too long", f"{one.name} waited {one.waited:.1f} s")

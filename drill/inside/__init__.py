@@ -1,0 +1,1 @@
+"""What is loaded into the Odoo server that the drill starts, and never into another."""

@@ -1,0 +1,97 @@
+"""The process dies at a write that was named before: a file in a folder arms it.
+
+A file is called like the place, such as ``before _begin_spending``: the first process that comes
+there takes the file away and ends itself with SIGKILL. ``after`` a write it is committed, and
+nobody is told.
+"""
+
+import contextlib
+import functools
+import os
+import signal
+
+#: The ledger's short transactions that write.
+LEDGER_WRITES = (
+    "_ensure_member",
+    "_hold_voucher",
+    "_hold_points",
+    "_renew",
+    "_drop",
+    "_begin_spending",
+    "_write_answer",
+    "_refuse",
+    "_note_shown",
+    "_move",
+    "_put_off",
+    "_end",
+    "_strand",
+    "_call_off_refund",
+    "_returned",
+    "_list_missing",
+    "_found_after_all",
+)
+#: What the sender of the outbox does between two commits.
+SENDER_STEPS = ("_claim", "_post", "_write_outcomes")
+#: An order is stored: before its transaction, and when it is committed.
+ORDER = "sync_from_ui"
+
+
+def places():
+    """The names of all places at which a process can be killed."""
+    return [f"{when} {step}" for step in _steps() for when in ("before", "after")]
+
+
+def _steps():
+    return (*LEDGER_WRITES, *SENDER_STEPS, ORDER)
+
+
+def install(folder):
+    from odoo.addons.point_of_sale.models.pos_order import PosOrder
+    from odoo.addons.pos_loyalty_engine.models.loyalty_engine_redemption import (
+        LoyaltyEngineRedemption,
+    )
+    from odoo.addons.pos_loyalty_engine.models.loyalty_engine_sender import LoyaltyEngineSender
+
+    def die_if_armed(place):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(folder / place)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    alone = LoyaltyEngineRedemption._alone
+
+    @functools.wraps(alone)
+    def _alone(self, method, *arguments, **values):
+        if method not in LEDGER_WRITES:
+            return alone(self, method, *arguments, **values)
+        die_if_armed(f"before {method}")
+        answer = alone(self, method, *arguments, **values)
+        die_if_armed(f"after {method}")
+        return answer
+
+    LoyaltyEngineRedemption._alone = _alone
+
+    for name in SENDER_STEPS:
+        setattr(LoyaltyEngineSender, name, _mortal(LoyaltyEngineSender, name, die_if_armed))
+
+    sync = PosOrder.sync_from_ui
+
+    @functools.wraps(sync)
+    def sync_from_ui(self, orders):
+        die_if_armed(f"before {ORDER}")
+        self.env.cr.postcommit.add(lambda: die_if_armed(f"after {ORDER}"))
+        return sync(self, orders)
+
+    PosOrder.sync_from_ui = sync_from_ui
+
+
+def _mortal(owner, name, die_if_armed):
+    method = getattr(owner, name)
+
+    @functools.wraps(method)
+    def step(self, *arguments, **values):
+        die_if_armed(f"before {name}")
+        answer = method(self, *arguments, **values)
+        die_if_armed(f"after {name}")
+        return answer
+
+    return step

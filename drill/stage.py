@@ -1,0 +1,251 @@
+"""Where it all happens: a sandbox engine, a database, an Odoo server that may be killed."""
+
+import contextlib
+import json
+import random
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import requests
+
+from bench import engines
+from bench.servers import (
+    BenchError,
+    Cashier,
+    Database,
+    OdooServer,
+    SandboxProcess,
+    ServerRefused,
+    wait_until,
+)
+
+from .plan import POINTS_AT_FIRST, REWARDS
+
+#: Seconds. Waits of the module that are settings of a connection.
+LATE_AFTER = 20
+TILL_DEADLINE = 1.5
+BACKGROUND_DEADLINE = 3.0
+#: Seconds. Waits of the module that are constants: shortened in the loaded server (inside/waits.py).
+WAITS = {
+    "loyalty_engine_redeemer.SPEND_LIMIT": 5.0,
+    "loyalty_engine_redeemer.TILL_LOOK_UP": 1.0,
+    "loyalty_engine_redeemer.LEAST_TIME": 0.5,
+    "loyalty_engine_redemption.LEASE": 15,
+    "loyalty_engine_redemption.FIRST_LOOK_UP": 2,
+    "loyalty_engine_recovery.SENDER_DEAD_AFTER": 8,
+    "loyalty_engine_recovery.LOOK_UP_AFTER": (2, 6, 12),
+    "loyalty_engine_recovery.ORDER_MISSING_AFTER": 30,
+    "loyalty_engine_sender.LOOK_UP_AFTER": (2, 6, 12),
+    "loyalty_engine_sender.THROTTLE_PAUSE": 0.5,
+    "loyalty_engine_health.FIRST_PAUSE": 0.5,
+    "loyalty_engine_health.LONGEST_PAUSE": 2,
+    # One cashier here serves as many customers as twenty do.
+    "loyalty_engine_lookup.LOOKUPS_PER_MINUTE": 100_000,
+    "loyalty_engine_lookup.MISSES_PER_WINDOW": 100_000,
+}
+#: How often the jobs are woken, which in a shop run each minute. Seconds.
+JOBS_EVERY = 1.5
+JOBS = ("ir_cron_recover_redemptions", "ir_cron_send_reports", "ir_cron_build_missing")
+AUDIT = "ir_cron_audit_redemptions"
+WORKERS = 4
+CRON_WORKERS = 2
+#: Seconds until everything has come to rest with the faults off.
+REST_LIMIT = 240
+
+OPEN_ROWS = """
+    SELECT uuid, kind, state, order_uuid FROM loyalty_engine_redemption
+     WHERE state IN ('held', 'spending', 'unknown', 'returning')
+        OR (state = 'spent' AND NOT is_overdue)
+"""
+OPEN_REPORTS = """
+    SELECT order_uuid, kind, state, reason FROM loyalty_engine_report
+     WHERE state IN ('not_built', 'waiting', 'sending', 'unknown')
+"""
+
+
+class Stage:
+    """As ``with Stage(tills=8) as stage:``.
+
+    :param tills: points of sale, each with an open session and a cashier
+    :param without: names of protections that are off (``inside/without.py``)
+    """
+
+    def __init__(self, tills, without=()):
+        self.without = tuple(without)
+        self._tills = tills
+        self._open = contextlib.ExitStack()
+        self._stop = threading.Event()
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            # Faults alone refuse a request here: many tills share one key, and one machine.
+            self.sandbox = stack.enter_context(
+                SandboxProcess(rate_limit=100_000, rate_burst=100_000, points_per_unit=3)
+            )
+            self.kills = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            self.database = stack.enter_context(Database("drill"))
+            connection = {
+                **engines.connection(self.sandbox),
+                "points_value_source": "fixed",
+                "accepts_vouchers": True,
+                "points_ready": True,
+                "late_after": LATE_AFTER,
+                "till_deadline": TILL_DEADLINE,
+                "background_deadline": BACKGROUND_DEADLINE,
+            }
+            self.shop = self.database.in_odoo(
+                "make", shop="drill.shop", tills=self._tills, connection=connection
+            )
+            self._rewards = {
+                name: self.sandbox.add_reward(name, [discount], currency=self.shop["currency"])
+                for name, discount in REWARDS.items()
+            }
+            hooks = {"kills": str(self.kills), "waits": WAITS, "without": self.without}
+            self.odoo = stack.enter_context(
+                OdooServer(
+                    self.database,
+                    workers=WORKERS,
+                    cron_threads=CRON_WORKERS,
+                    program="drill/inside/odoo_bin.py",
+                    environment={"DRILL_HOOKS": json.dumps(hooks)},
+                )
+            )
+            self._background(stack, self._wake_jobs)
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc_info):
+        self._open.close()
+
+    def _background(self, stack, work):
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(self._stop.set)
+
+    # === Who is there ===
+
+    def add_members(self, kinds):
+        """Members with points as their ``kinds`` have them; :return: list of the engine's ids"""
+        return [
+            self.sandbox.add_members(1, points=POINTS_AT_FIRST[kind])[0]["id"] for kind in kinds
+        ]
+
+    def add_voucher(self, member, reward="5.00 off"):
+        """:param reward: one of REWARDS
+        :return: dict with ``id`` and ``code``
+        """
+        return self.sandbox.add_benefit(member, self._rewards[reward]["id"])
+
+    def cashier(self, till):
+        """The calls of a till's cashier, logged in; waits for a server that is being restarted."""
+
+        def log_in():
+            with contextlib.suppress(requests.RequestException, ServerRefused):
+                return Cashier(self.odoo, self.shop["tills"][till]["login"])
+            return None
+
+        return wait_until(log_in, f"cashier {till} logged in", 60)
+
+    # === What passes ===
+
+    def _wake_jobs(self):
+        """The jobs that run each minute in a shop, as often as the waits are shorter here."""
+        while not self._stop.wait(JOBS_EVERY):
+            self.wake(*JOBS)
+
+    def wake(self, *jobs):
+        self.database_of_thread(
+            "INSERT INTO ir_cron_trigger (cron_id, call_at) SELECT res_id, now() AT TIME ZONE 'UTC'"
+            " FROM ir_model_data WHERE module = 'pos_loyalty_engine' AND name IN %s",
+            (jobs,),
+        )
+        engines.notify_jobs(self.database.name)
+
+    def database_of_thread(self, text, values=None):
+        """The rows of one statement over a connection of its own: threads can't share one."""
+        with Database("drill") as database:
+            return database.query(text, values)
+
+    def arm_kill(self, place):
+        """Let the next process that comes to ``place`` die there."""
+        (self.kills / place).touch()
+
+    def disarm_kills(self):
+        for place in self.kills.iterdir():
+            place.unlink(missing_ok=True)
+
+    def restart(self):
+        """All processes of Odoo die at once, and come back."""
+        self.odoo.kill()
+        self.odoo.start(log_mode="a")
+
+    # === Rest ===
+
+    def settle(self, limit=REST_LIMIT):
+        """Take all faults off and let everything come to rest, the daily audit included.
+
+        :return: what is still open after ``limit`` seconds: rows and reports
+        """
+        self.disarm_kills()
+        self.sandbox.clear_faults()
+        self.sandbox.set_options(
+            redeem_reactor="on", refund_reactor="on", redeem_delay=-1, refund_delay=-1
+        )
+        # The quarter of an hour in which nobody works on an order any more.
+        self.database.query(
+            "UPDATE loyalty_engine_redemption SET hold_until = hold_until - interval '1 hour'"
+            " WHERE state = 'held'"
+        )
+        deadline = time.monotonic() + limit
+        for job in (None, AUDIT):
+            if job:
+                self.wake(job)
+                time.sleep(JOBS_EVERY)
+            while (left := self._open_rows()) and time.monotonic() < deadline:
+                time.sleep(0.5)
+            self.sandbox.wait_for_reactors(30)
+        return left
+
+    def _open_rows(self):
+        return self.database.query(OPEN_ROWS) + self.database.query(OPEN_REPORTS)
+
+
+class Weather:
+    """What changes by itself while tills sell: reactors lag, other channels earn and spend.
+
+    :param busy: the engine's ids of members who are busy elsewhere too
+    """
+
+    def __init__(self, stage, seed, busy):
+        self._stage = stage
+        self._dice = random.Random(seed)
+        self._busy = busy
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._blow, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info):
+        self._stop.set()
+        self._thread.join()
+
+    def _blow(self):
+        sandbox = self._stage.sandbox
+        while not self._stop.wait(self._dice.uniform(0.2, 0.8)):
+            if self._dice.random() < 0.3:
+                sandbox.set_options(
+                    redeem_delay=self._dice.choice((-1, 0, 2, 4)),
+                    refund_delay=self._dice.choice((-1, 0, 2)),
+                )
+            elif self._busy:
+                sandbox.adjust(
+                    self._dice.choice(self._busy), points=self._dice.choice((-300, -100, 100, 250))
+                )
+
+
+__all__ = ["BenchError", "Stage", "Weather"]

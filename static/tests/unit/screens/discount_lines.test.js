@@ -1,0 +1,60 @@
+import { expect, test } from "@odoo/hoot";
+import { mountWithCleanup } from "@web/../tests/web_test_helpers";
+import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
+import { getFilledOrder } from "@point_of_sale/../tests/unit/utils";
+import { OrderSummary } from "@point_of_sale/app/screens/product_screen/order_summary/order_summary";
+import { TicketScreen } from "@point_of_sale/app/screens/ticket_screen/ticket_screen";
+import { redemption, setupDiscountTill, total } from "../discount_till";
+import { watchNotifications } from "../utils";
+
+definePosModels();
+
+async function setup() {
+    const { store } = await setupDiscountTill();
+    const order = await getFilledOrder(store);
+    order.setLoyaltyEngineRedemptions([redemption("ABSOLUTE", "5.00")]);
+    return { store, order, notifications: watchNotifications(store) };
+}
+
+test("the numpad does not change a discount, and says why", async () => {
+    const { store, order, notifications } = await setup();
+    const [line] = order.loyaltyEngineDiscountLines;
+    order.selectOrderline(line);
+    const summary = await mountWithCleanup(OrderSummary);
+    for (const numpadMode of ["quantity", "discount", "price"]) {
+        store.numpadMode = numpadMode;
+        await summary.updateSelectedOrderline({ buffer: "7", key: "7" });
+        await summary.updateSelectedOrderline({ buffer: null, key: "Backspace" });
+    }
+    expect(await summary.onOrderlineLongPress(new Event("press"), line)).toBe(false);
+    expect(total(order)).toBe(12.85);
+    expect(notifications).toHaveLength(7);
+    expect(notifications[0]).toInclude("comes from the Loyalty Engine");
+});
+
+test("the numpad changes goods as always", async () => {
+    const { order, notifications } = await setup();
+    order.selectOrderline(order.lines[0]);
+    const summary = await mountWithCleanup(OrderSummary);
+    await summary.updateSelectedOrderline({ buffer: "6", key: "6" });
+    expect(order.lines[0].qty).toBe(6);
+    expect(notifications).toEqual([]);
+});
+
+test("a discount is not given back alone, and a refund claims nothing", async () => {
+    const { store, order, notifications } = await setup();
+    order.state = "paid";
+    const screen = await mountWithCleanup(TicketScreen);
+    screen.setSelectedOrder(order);
+    const [line] = order.loyaltyEngineDiscountLines;
+    screen.getToRefundDetail(line).qty = 1;
+    await screen.onDoRefund();
+    expect(notifications).toHaveLength(1);
+    expect(store.getOrder().isRefund).toBe(false);
+    screen.getToRefundDetail(order.lines[0]).qty = 3;
+    await screen.onDoRefund();
+    const refund = store.getOrder();
+    expect(refund.isRefund).toBe(true);
+    expect(refund.lines).toHaveLength(2);
+    expect(refund.loyaltyEngineDiscountLines).toEqual([]);
+});
