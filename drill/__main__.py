@@ -51,7 +51,8 @@ def main():
     if not clean and not arguments.mutations:
         print(
             "\nA promise is broken. To replay it:"
-            f" bin/drill --seed {arguments.seed} --sales {arguments.sales} --tills {arguments.tills}"
+            f" bin/drill --seed {arguments.seed} --sales {arguments.sales}"
+            f" --tills {arguments.tills}"
         )
     return 0 if clean else 1
 
@@ -148,9 +149,7 @@ def sell(stage, plan, members, vouchers):
 
 def compare(stage, plan, members, sold, tellers):
     """:return: Findings of the books, and of the stories"""
-    pure = {
-        members[number]: POINTS_AT_FIRST[plan.members[number]] for number in plan.pure_members
-    }
+    pure = {members[number]: POINTS_AT_FIRST[plan.members[number]] for number in plan.pure_members}
     flagged = set()
     for teller in tellers:
         pure.update(teller.members)
@@ -179,7 +178,9 @@ def tell(plan, sold, tellers, answers, found, told, selling, settling):
         table.row(f"mishaps: {where}", count)
     for (route, status), count in sorted(answers.items()):
         table.row(f"{route}: {status}", count)
-    table.row("longest wait for the step that spends", max((s.waited for s in sold), default=0), "s")
+    table.row(
+        "longest wait for the step that spends", max((s.waited for s in sold), default=0), "s"
+    )
     for kind, count in sorted(collections.Counter(kind for kind, _ in found.flagged).items()):
         table.row(f"told to a person: {kind}", count)
     tell_findings(table, found)

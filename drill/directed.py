@@ -432,7 +432,9 @@ def answer_lost_while_another_till_burns(t):
 def two_clicks(t):
     order = t.order()
     redemption = t.till.hold_points(order, 300)
-    order.aim({"kind": "latency", "seconds": 0.4, "times": 2}, "GET", f"/users/{order.member}/wallet")
+    order.aim(
+        {"kind": "latency", "seconds": 0.4, "times": 2}, "GET", f"/users/{order.member}/wallet"
+    )
     t.till.spend_as_neighbour(order, [redemption])
     t.till.pay(order, t.till.spend(order, [redemption]))
     t.expect(len(t.events(redemption, "REDEEMED_POINTS")) == 1, "not taken once")

@@ -27,7 +27,8 @@ from .plan import POINTS_AT_FIRST, REWARDS
 LATE_AFTER = 20
 TILL_DEADLINE = 1.5
 BACKGROUND_DEADLINE = 3.0
-#: Seconds. Waits of the module that are constants: shortened in the loaded server (inside/waits.py).
+#: Seconds. Waits of the module that are constants: shortened in the loaded server
+#: (inside/waits.py).
 WAITS = {
     "loyalty_engine_redeemer.SPEND_LIMIT": 5.0,
     "loyalty_engine_redeemer.TILL_LOOK_UP": 1.0,

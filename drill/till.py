@@ -271,9 +271,7 @@ class Till:
             # Long enough for the request to be on its way.
             time.sleep(0.05)
             raise Gone
-        return self.spend(
-            order, held, is_deaf=step == "deaf", is_asked_again=step == "spend again"
-        )
+        return self.spend(order, held, is_deaf=step == "deaf", is_asked_again=step == "spend again")
 
     # === Calls ===
 
@@ -310,8 +308,7 @@ class Order:
         self.sold = Sold(name, self.uuid)
         shop = till.stage.shop
         self._lines = [
-            (str(uuid.uuid4()), shop["products"][product], quantity)
-            for product, quantity in basket
+            (str(uuid.uuid4()), shop["products"][product], quantity) for product, quantity in basket
         ]
         self.total = sum(
             (_cents(product["price"]) * quantity for _id, product, quantity in self._lines),
