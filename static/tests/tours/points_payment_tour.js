@@ -117,7 +117,11 @@ registry.category("web_tour.tours").add("pos_loyalty_engine_points_payment", {
             },
             ProductScreen.closeWithCashAmount("30.00"),
             ProductScreen.cashDifferenceIs("0.00"),
-            Dialog.confirm("Close Register"),
+            {
+                trigger: ".modal .modal-footer .btn-primary:contains('Close Register')",
+                run: "click",
+                expectUnloadPage: true,
+            },
             {
                 trigger: "button:contains(backend)",
                 run: "click",

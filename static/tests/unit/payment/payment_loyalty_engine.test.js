@@ -226,6 +226,7 @@ describe("not taken", () => {
         ["needs_card", "Scan the member's own card"],
         ["limit", "At most 100 points", { reason: "At most 100 points" }],
         ["copy", "a copy of the shop's database"],
+        ["unknown", "doesn't know this member"],
     ]) {
         test(`held: ${status}`, async () => {
             const till = await setupPoints({

@@ -133,6 +133,8 @@ export class PaymentLoyaltyEngine extends PaymentInterface {
                         ? _t("No points were taken: %s", answer.reason)
                         : _t("No points were taken.")
                 );
+            case "unknown":
+                return this._refuse(payment, _t("The Loyalty Engine doesn't know this member."));
             default:
                 return this._refuse(payment, holdInWords(answer || {}));
         }
