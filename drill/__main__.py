@@ -51,7 +51,8 @@ def main():
     if not clean and not arguments.mutations:
         print(
             "\nA promise is broken. To replay it:"
-            f" bin/drill --seed {arguments.seed} --sales {arguments.sales} --tills {arguments.tills}"
+            f" bin/drill --seed {arguments.seed} --sales {arguments.sales}"
+            f" --tills {arguments.tills}"
         )
     return 0 if clean else 1
 

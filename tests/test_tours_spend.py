@@ -305,7 +305,7 @@ class TestToursSpend(LoyaltyEngineCase, HttpCase):
         def refuse_once(model, sent):
             if not refusals and any(order.get("state") == "paid" for order in sent):
                 refusals.append(sent)
-                raise UserError("Not today")
+                raise UserError(self.env._("Not today"))
             return stored(model, sent)
 
         with patch.object(orders, "sync_from_ui", refuse_once), mute_logger("odoo.http"):
