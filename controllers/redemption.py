@@ -402,12 +402,14 @@ class RedemptionController(TillController):
             raise Refusal("needs_pin", is_wrong=bool(pin))
 
     @route("refund_terms")
-    def refund_terms(self, config_id, session_id, sold):
+    def refund_terms(self, config_id, session_id, sold, amount, promised="0"):
         """What a return of these orders can give back to a payment with points.
 
         A till's promise: the server decides when the return is paid.
 
         :param sold: list of text, uuids of the orders
+        :param amount: text, what the payment wants to give back, in the order's currency
+        :param promised: text, what other payments of the same return give back
         """
         config = self._check_till(config_id, session_id)
         engine = config.loyalty_engine_id.sudo()
@@ -420,7 +422,10 @@ class RedemptionController(TillController):
         if not isinstance(sold, list) or len(sold) > MOST_CLAIMS:
             raise Refusal("failed")
         sold = [_text(one, LONGEST_KEY) for one in sold]
-        return {"status": "found", **self._ledger()._alone("_refund_terms", engine.id, sold)}
+        terms = self._ledger()._alone(
+            "_refund_terms", engine.id, sold, _number(amount), _number(promised)
+        )
+        return {"status": "found", **terms}
 
     # === The order's redemptions ===
 

@@ -37,6 +37,8 @@ class TillController(http.Controller):
             or (open_session and session.state not in ("opening_control", "opened"))
         ):
             raise Forbidden()
+        # The ledger notes at which till something was done.
+        request.update_context(loyalty_engine_config_id=config.id)
         return config.with_user(user).with_company(config.company_id)
 
     # === Asking the engine ===

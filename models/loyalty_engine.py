@@ -39,6 +39,8 @@ _logger = logging.getLogger(__name__)
 
 SECRETS = ("api_key", "client_id", "client_secret", "event_secret", "manager_pin")
 ADDRESSES = ("rewards_url", "receipts_url", "token_url")
+# Where the engine itself tells what a point is worth.
+ENGINES_POINTS_VALUE = ("setting", "reaction")
 CHECK_MARKS = {True: ("text-success", "✓"), False: ("text-danger", "✗"), None: ("text-muted", "·")}
 
 # One client per connection and process: it holds the kept-alive connections and the admin token.
@@ -206,6 +208,7 @@ class LoyaltyEngine(models.Model):
     points_value_source = fields.Selection(
         [
             ("setting", "A setting of the engine"),
+            ("reaction", "A rehearsal of spending"),
             ("fixed", "Fixed here"),
             ("none", "Not shown"),
         ],
@@ -528,10 +531,10 @@ class LoyaltyEngine(models.Model):
             steps.append((None, self.env._("Orders can't be tried without placing one")))
         else:
             steps.append((None, self.env._("Sales are not reported")))
-        if self.points_value_source == "setting":
+        if self.points_value_source in ENGINES_POINTS_VALUE:
             value = attempt(
-                self.env._("The value of a point is in the setting %s", self.points_value_setting),
-                lambda: client.get_setting(self.points_value_setting),
+                self.env._("The engine tells the value of a point"),
+                lambda: self._read_points_value(client),
             )
             if value is not None and not self._set_points_value(value):
                 steps.append(
@@ -557,6 +560,13 @@ class LoyaltyEngine(models.Model):
             return self.env._("the engine does not answer in time")
         return str(error)
 
+    def _read_points_value(self, client, deadline=None):
+        """What the engine says that a point is worth, as text.
+
+        :raises EngineError, ValueError: when it doesn't say
+        """
+        return client.get_setting(self.points_value_setting, deadline=deadline)
+
     def _set_points_value(self, text):
         """Keep the engine's value of a point; False where it is not a positive number."""
         try:
@@ -572,11 +582,9 @@ class LoyaltyEngine(models.Model):
     @api.model
     def _cron_refresh_points_values(self):
         """Follow the engine's value of a point, so that tills start with today's."""
-        for engine in self.search([("points_value_source", "=", "setting")]):
+        for engine in self.search([("points_value_source", "in", ENGINES_POINTS_VALUE)]):
             try:
-                value = engine._client().get_setting(
-                    engine.points_value_setting, deadline=engine.background_deadline
-                )
+                value = engine._read_points_value(engine._client(), engine.background_deadline)
             except (EngineError, ValueError) as error:
                 _logger.info("loyalty engine %s: value of a point not read: %s", engine.id, error)
                 continue
@@ -617,7 +625,13 @@ class LoyaltyEngine(models.Model):
         if any(name in vals for name in SECRETS):
             vals.setdefault("database_uuid", self._current_database_uuid())
         result = super().write(vals)
-        if vals.keys() & {*ADDRESSES, *SECRETS, "points_value_source", "points_value_setting"}:
+        if vals.keys() & {
+            *ADDRESSES,
+            *SECRETS,
+            "points_value_source",
+            "points_value_setting",
+            "rehearsal_member",
+        }:
             self._wake_refresh()
         return result
 

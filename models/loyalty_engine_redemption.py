@@ -24,6 +24,20 @@ LEASE = timedelta(minutes=3)
 # Seconds until an unknown outcome is looked up for the first time after the till did.
 FIRST_LOOK_UP = 5
 
+STATES = [
+    ("held", "Held"),
+    ("spending", "Being Spent"),
+    ("unknown", "Outcome Unknown"),
+    ("spent", "Spent"),
+    ("settled", "Settled"),
+    ("refused", "Refused"),
+    ("released", "Released"),
+    ("expired", "Expired"),
+    ("returning", "Being Given Back"),
+    ("returned", "Given Back"),
+    ("stranded", "Needs a Person"),
+    ("made_good", "Made Good"),
+]
 # What claims a voucher's code: everything but the states in which it was certainly not used.
 FREE_STATES = ("released", "expired", "refused", "returned")
 # What was sent to the engine, or may have been, and is part of its balance only once it was shown.
@@ -100,20 +114,7 @@ class LoyaltyEngineRedemption(models.Model):
         default="discount",
     )
     state = fields.Selection(
-        [
-            ("held", "Held"),
-            ("spending", "Being Spent"),
-            ("unknown", "Outcome Unknown"),
-            ("spent", "Spent"),
-            ("settled", "Settled"),
-            ("refused", "Refused"),
-            ("released", "Released"),
-            ("expired", "Expired"),
-            ("returning", "Being Given Back"),
-            ("returned", "Given Back"),
-            ("stranded", "Needs a Person"),
-            ("made_good", "Made Good"),
-        ],
+        STATES,
         required=True,
         readonly=True,
     )
@@ -385,13 +386,22 @@ class LoyaltyEngineRedemption(models.Model):
 
     @api.model
     def _note_step(self, redemption_id, from_state, to_state, note=""):
+        """:param note: why, in words; who and at which till is known from the environment"""
         self.env.cr.execute(
             """
             INSERT INTO loyalty_engine_redemption_step
-                (redemption_id, at, user_id, from_state, to_state, note)
-            VALUES (%s, %s, %s, %s, %s, %s)
+                (redemption_id, at, user_id, config_id, from_state, to_state, note)
+            VALUES (%s, %s, %s, %s, %s, %s, %s)
             """,
-            (redemption_id, self.env.cr.now(), self.env.uid, from_state, to_state, note[:500]),
+            (
+                redemption_id,
+                self.env.cr.now(),
+                self.env.uid,
+                self.env.context.get("loyalty_engine_config_id"),
+                from_state,
+                to_state,
+                note[:500],
+            ),
         )
 
     @api.model
@@ -781,8 +791,11 @@ class LoyaltyEngineRedemptionStep(models.Model):
     )
     at = fields.Datetime(required=True, readonly=True)
     user_id = fields.Many2one("res.users", readonly=True, ondelete="set null")
-    from_state = fields.Char(readonly=True)
-    to_state = fields.Char(required=True, readonly=True)
+    config_id = fields.Many2one(
+        "pos.config", string="Point of Sale", readonly=True, ondelete="set null"
+    )
+    from_state = fields.Selection(STATES, string="From", readonly=True)
+    to_state = fields.Selection(STATES, string="To", required=True, readonly=True)
     note = fields.Char(readonly=True)
 
 

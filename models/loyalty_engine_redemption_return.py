@@ -57,10 +57,12 @@ class LoyaltyEngineRedemption(models.Model):
         return max(share - decimal_of(row["points_back"]), Decimal(0))
 
     @api.model
-    def _refund_terms(self, engine_id, order_uuids):
+    def _refund_terms(self, engine_id, order_uuids, wanted, promised):
         """What a till may promise: :meth:`_returnable`, without what other returns still wait for.
 
-        :return: dict with ``amount`` (text), and ``points`` for the whole of it
+        :param wanted: Decimal
+        :param promised: Decimal, by other payments of the same return
+        :return: dict with ``amount`` (text), at most what is wanted, and ``points`` for it
         """
         row, left = self._returnable(engine_id, order_uuids)
         self.env.cr.execute(
@@ -71,11 +73,12 @@ class LoyaltyEngineRedemption(models.Model):
             """,
             (engine_id, list(order_uuids)),
         )
-        left = max(left - decimal_of(self.env.cr.fetchone()[0]), Decimal(0))
-        return {
-            "amount": f"{left:f}",
-            "points": float(self._points_for(row, left)) if row and left else 0,
-        }
+        promised += decimal_of(self.env.cr.fetchone()[0])
+        amount = min(max(left - promised, Decimal(0)), wanted)
+        if not amount:
+            return {"amount": "0", "points": 0}
+        points = self._points_for(row, promised + amount) - self._points_for(row, promised)
+        return {"amount": f"{amount:f}", "points": float(points)}
 
     @api.model
     def _allot_refund(self, report_id, late_after):

@@ -1,5 +1,6 @@
 import json
 import re
+from datetime import datetime, timezone
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from odoo import api, fields, models
@@ -10,6 +11,7 @@ from ..engine import (
     DEFAULT_REFUND_TEMPLATE,
     EVENT_TYPE_PATTERN,
     EngineError,
+    PointsFacts,
     TemplateError,
     build_points_event,
     check_points_template,
@@ -18,6 +20,19 @@ from ..engine import (
 
 # Seconds, by the till's own clock, that the step that spends takes a cashier at most.
 TILL_SPEND_LIMIT = 8
+# Spent in a rehearsal: a reactor that takes 7 points for it goes by points, not by money.
+REHEARSAL = PointsFacts(
+    redemption_id="00000000-0000-4000-8000-000000000000",
+    transaction_id="00000000-0000-4000-8000-000000000000",
+    points=Decimal(7),
+    amount=Decimal(1000),
+    currency="EUR",
+    currency_decimals=2,
+    store_id="1",
+    till_id="pos-1",
+    cashier_id="user-1",
+    occurred_at=datetime(2026, 1, 2, 10, 11, 12, tzinfo=timezone.utc),
+)
 POINTS_TEMPLATES = {"redeem_template": "redeem_event_type", "refund_template": "refund_event_type"}
 
 
@@ -105,6 +120,11 @@ class LoyaltyEngine(models.Model):
     refund_template = fields.Text(
         string="Payload of Points Given Back",
         default=lambda self: json.dumps(DEFAULT_REFUND_TEMPLATE, indent=2),
+    )
+    rehearsal_member = fields.Char(
+        string="Member for Rehearsals",
+        help="Engine id or account number of a member of yours. The engine is asked what spending "
+        "money's worth would take from them; nothing is taken. Its reactor must go by $amount.",
     )
     points_ready = fields.Boolean(
         string="Points Can Be Spent",
@@ -231,8 +251,12 @@ class LoyaltyEngine(models.Model):
     @api.model
     def _complete_discount_products(self):
         """Give connections from before there was a discount product the default one."""
-        engines = self.with_context(active_test=False).search([("discount_product_id", "=", False)])
-        engines.discount_product_id = self._default_discount_product()
+        # Not by search: the field is required, and Odoo looks for none without it.
+        self.env.cr.execute(
+            "UPDATE loyalty_engine SET discount_product_id = %s WHERE discount_product_id IS NULL",
+            (self._default_discount_product().id,),
+        )
+        self.invalidate_model(["discount_product_id"])
 
     @api.model
     def _discount_products(self):
@@ -260,6 +284,19 @@ class LoyaltyEngine(models.Model):
         while self._points_to_amount(points, rate, decimals) < amount:
             points += step
         return points
+
+    def _read_points_value(self, client, deadline=None):
+        if self.points_value_source != "reaction":
+            return super()._read_points_value(client, deadline)
+        if not self.rehearsal_member:
+            raise ValueError(self.env._("there is no member for rehearsals"))
+        body = self._points_body(REHEARSAL, self.rehearsal_member)
+        taken = client.test_reaction(body, deadline=deadline).points
+        if taken is None or taken >= 0:
+            raise ValueError(self.env._("the rehearsal took no points"))
+        if -taken == REHEARSAL.points:
+            raise ValueError(self.env._("the engine's reactor goes by points, not by money"))
+        return f"{REHEARSAL.amount / -taken:.8f}"
 
     # === Bodies ===
 

@@ -1,10 +1,12 @@
 import re
 from datetime import timezone
 from decimal import Decimal
+from functools import partial
 
 from odoo import api, fields, models
 
 from ..engine import SaleFacts, SaleLine, SalePayment, SaleRedemption
+from .pos_order_discount import allocate, base_of, to_money, to_units, total_of
 
 # Characters of a text in a report.
 LONGEST_TEXT = 256
@@ -129,9 +131,7 @@ class PosOrder(models.Model):
         self.ensure_one()
         engine = self.config_id.sudo().loyalty_engine_id
         money = self._loyalty_engine_money
-        lines = tuple(
-            self._loyalty_engine_sale_line(line, engine.sku_source) for line in self.lines
-        )
+        lines = self._loyalty_engine_sale_lines(engine.sku_source)
         kinds = {}
         for payment in self.payment_ids:
             method = payment.payment_method_id
@@ -162,8 +162,9 @@ class PosOrder(models.Model):
         )
 
     def _loyalty_engine_sale_redemptions(self):
-        """What was redeemed for this sale, as far as the order itself tells it."""
-        return tuple(
+        """What was redeemed for this sale, as far as the order itself tells it: it is the till's
+        claim, and no ledger is read while an order is being stored."""
+        paid = [
             SaleRedemption(
                 kind="points",
                 redemption_id=payment.loyalty_engine_redemption,
@@ -172,29 +173,75 @@ class PosOrder(models.Model):
             )
             for payment in self.payment_ids
             if REDEMPTION_ID.fullmatch(payment.loyalty_engine_redemption or "")
+        ]
+        taken_off = [
+            self._loyalty_engine_discount_fact(redemption_id, amount)
+            for redemption_id, amount in self._loyalty_engine_given_discounts().items()
+            if REDEMPTION_ID.fullmatch(redemption_id)
+        ]
+        return (*paid, *taken_off)
+
+    def _loyalty_engine_discount_fact(self, redemption_id, amount):
+        lines = self.lines.filtered(lambda line: line.loyalty_engine_redemption == redemption_id)
+        points = lines[0]._loyalty_engine_detail("points", int | float, 0)
+        is_points = lines[0]._loyalty_engine_detail("kind", str, "voucher") == "points"
+        return SaleRedemption(
+            kind="points" if is_points else "voucher",
+            redemption_id=redemption_id,
+            points=Decimal(repr(points)) if is_points else None,
+            amount=amount,
         )
 
-    def _loyalty_engine_sale_line(self, line, sku_source):
-        money = self._loyalty_engine_money
-        discount = 0.0
-        if line.discount:
-            undiscounted = line.tax_ids_after_fiscal_position.compute_all(
-                line.price_unit,
-                currency=self.currency_id,
-                quantity=line.qty,
-                product=line.product_id,
-                partner=self.partner_id,
+    def _loyalty_engine_sale_lines(self, sku_source):
+        """What was sold. A discount of the engine is no line: it is taken off the lines that it is
+        on, so that their amounts add up to the order's total (before cash is rounded)."""
+        return tuple(
+            SaleLine(
+                sku=(line.product_id[sku_source] or "")[:LONGEST_TEXT] or None,
+                quantity=Decimal(repr(line.qty)),
+                unit_price=self._loyalty_engine_money(line.price_unit),
+                amount=amount,
+                amount_without_tax=amount_without_tax,
+                discount=self._loyalty_engine_full_amount(line, before) - amount,
+                category=(line.product_id.categ_id.complete_name or "")[:LONGEST_TEXT] or None,
             )
-            discount = undiscounted["total_included"] - line.price_subtotal_incl
-        return SaleLine(
-            sku=(line.product_id[sku_source] or "")[:LONGEST_TEXT] or None,
-            quantity=Decimal(repr(line.qty)),
-            unit_price=money(line.price_unit),
-            amount=money(line.price_subtotal_incl),
-            amount_without_tax=money(line.price_subtotal),
-            discount=money(discount),
-            category=(line.product_id.categ_id.complete_name or "")[:LONGEST_TEXT] or None,
+            for line, before, amount, amount_without_tax in self._loyalty_engine_sold()
         )
+
+    def _loyalty_engine_sold(self):
+        """:return: a list of (line, amount without the engine's discounts, amount with them, the
+        same without taxes): all lines but those discounts; the amounts are exact"""
+        base_lines = self._loyalty_engine_rounded_base_lines()
+        discounts = [line for line in base_lines if line["record"].loyalty_engine_redemption]
+        sold = [line for line in base_lines if not line["record"].loyalty_engine_redemption]
+        units = partial(to_units, currency=self.currency_id)
+        before = [units(total_of(line)) for line in sold]
+        amounts, untaxed = list(before), [units(base_of(line)) for line in sold]
+        for discount in discounts:
+            part_on = discount["record"]._loyalty_engine_part_on
+            # What the till doesn't tell is off everything.
+            weights = [units(part_on(line["record"])) for line in sold]
+            weights = weights if any(weights) else [max(0, amount) for amount in amounts]
+            for values, off in ((amounts, total_of(discount)), (untaxed, base_of(discount))):
+                shares = allocate(-units(off), weights)
+                values[:] = [value - share for value, share in zip(values, shares, strict=True)]
+        return [
+            (line["record"], *(to_money(value, self.currency_id) for value in values))
+            for line, *values in zip(sold, before, amounts, untaxed, strict=True)
+        ]
+
+    def _loyalty_engine_full_amount(self, line, amount):
+        """What ``line`` would cost without its own discount; ``amount``: what it costs with it."""
+        if not line.discount:
+            return amount
+        undiscounted = line.tax_ids_after_fiscal_position.compute_all(
+            line.price_unit,
+            currency=self.currency_id,
+            quantity=line.qty,
+            product=line.product_id,
+            partner=self.partner_id,
+        )
+        return self._loyalty_engine_money(undiscounted["total_included"])
 
     def _loyalty_engine_money(self, amount):
         """``amount`` to the cent of the order's currency, as an exact decimal number."""

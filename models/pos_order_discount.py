@@ -138,13 +138,16 @@ def key_of_taxes(taxes):
     return tuple(sorted(taxes.ids))
 
 
-def total_of(base_line):
-    """What a rounded base line costs, with the cents that Odoo distributes over an order."""
+def base_of(base_line):
+    """A rounded base line without taxes, with the cents that Odoo distributes over an order."""
     details = base_line["tax_details"]
-    return sum(
-        (tax_data["tax_amount_currency"] for tax_data in details["taxes_data"]),
-        details["total_excluded_currency"] + details["delta_total_excluded_currency"],
-    )
+    return details["total_excluded_currency"] + details["delta_total_excluded_currency"]
+
+
+def total_of(base_line):
+    """A rounded base line with taxes: what it costs."""
+    taxes_data = base_line["tax_details"]["taxes_data"]
+    return sum((data["tax_amount_currency"] for data in taxes_data), base_of(base_line))
 
 
 def read_basket(entries, company, currency):

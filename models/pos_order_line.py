@@ -13,9 +13,16 @@ class PosOrderLine(models.Model):
         help="The redemption that this line is the discount of.",
     )
 
+    # A claim too: {"kind", "points", "parts": {uuid of a line with goods: money off it}}.
+    loyalty_engine_details = fields.Json(copy=False, readonly=True)
+
     @api.model
     def _load_pos_data_fields(self, config):
-        return [*super()._load_pos_data_fields(config), "loyalty_engine_redemption"]
+        return [
+            *super()._load_pos_data_fields(config),
+            "loyalty_engine_redemption",
+            "loyalty_engine_details",
+        ]
 
     def _loyalty_engine_codes(self, sku_source):
         """What the engine may call this line's product: its SKU, and its category and the ones
@@ -33,3 +40,14 @@ class PosOrderLine(models.Model):
         if not parent:
             return None
         return parent.uuid, parent.qty, parent._loyalty_engine_codes(sku_source)
+
+    def _loyalty_engine_detail(self, name, kind, default):
+        """A part of what the till claims of this discount, if it is of the right kind."""
+        details = self.loyalty_engine_details
+        value = details.get(name) if isinstance(details, dict) else None
+        return value if isinstance(value, kind) else default
+
+    def _loyalty_engine_part_on(self, line):
+        """How much money of this discount is off ``line``, as the till claims it; 0 = nothing."""
+        part = self._loyalty_engine_detail("parts", dict, {}).get(line.uuid)
+        return max(0, part) if isinstance(part, int | float) else 0

@@ -124,23 +124,21 @@ class PosSession(models.Model):
             order, claim = payment.pos_order_id, payment.loyalty_engine_redemption or ""
             row = rows.get(claim)
             if not row or row["order_uuid"] != order.uuid or row["state"] not in TAKEN_STATES:
-                kind, what = (
-                    "unbacked",
-                    self.env._("No points were taken for this payment. The sale stands as it is."),
+                kind, reference = "unbacked", f"{order.uuid} {claim}"
+                what = self.env._(
+                    "No points were taken for this payment. The sale stands as it is."
                 )
             elif self.currency_id.compare_amounts(
                 payment.amount, float(decimal_of(row["claimed_amount"]))
             ):
-                kind, what = (
-                    "differs",
-                    self.env._(
-                        "%(taken)s were taken for this payment of %(paid)s. The sale stands as it "
-                        "is.",
-                        taken=formatLang(
-                            self.env, row["claimed_amount"], currency_obj=self.currency_id
-                        ),
-                        paid=formatLang(self.env, payment.amount, currency_obj=self.currency_id),
+                # As recovery calls it, which may have found it first.
+                kind, reference = "differs", claim
+                what = self.env._(
+                    "%(taken)s were taken for this payment of %(paid)s. The sale stands as it is.",
+                    taken=formatLang(
+                        self.env, row["claimed_amount"], currency_obj=self.currency_id
                     ),
+                    paid=formatLang(self.env, payment.amount, currency_obj=self.currency_id),
                 )
             else:
                 continue
@@ -148,7 +146,7 @@ class PosSession(models.Model):
             self.env["loyalty.engine.case"]._open(
                 engine,
                 kind,
-                f"{order.uuid} {claim}",
+                reference,
                 self.env._(
                     "A payment with points that the ledger has otherwise: %s",
                     order.pos_reference or order.name,

@@ -54,6 +54,12 @@ class Options:
     sale_reactor: str = _reactor("a sale")
     redeem_reactor: str = _reactor("points spent")
     refund_reactor: str = _reactor("points given back")
+    redeem_points_per_unit: float = _number(
+        "points spent for a whole currency unit of the payload's amount; 0: the payload's points",
+        0,
+        0,
+        100000,
+    )
     refund_cap: float = _number(
         "most points that one refund gives back: a cap on earning forfeits the rest (D-CAPS);"
         " -1: no cap",

@@ -54,8 +54,11 @@ def _sale_points(payload: dict[str, Any], options: Options) -> Decimal | None:
 
 
 def _spent_points(payload: dict[str, Any], options: Options) -> Decimal | None:
-    """``$.points * -1``, as in the published example (D-PTS)."""
+    """``$.points * -1``, as in the published example (D-PTS); or by the amount of money."""
     points = _number(payload.get("points"))
+    if options.redeem_points_per_unit:
+        points = _number(payload.get("amount"))
+        points = points and points * Decimal(str(options.redeem_points_per_unit))
     return None if points is None else -points
 
 

@@ -1,5 +1,6 @@
 from . import (
     test_connection,
+    test_discount_orders,
     test_discounts,
     test_engine_answers,
     test_engine_bodies,
@@ -13,11 +14,15 @@ from . import (
     test_hoot,
     test_identify,
     test_outbox,
+    test_points_payment,
     test_protocol,
     test_queries,
+    test_redemption,
     test_sandbox,
     test_sandbox_faults,
     test_sandbox_program,
     test_sandbox_vouchers,
     test_tours,
+    test_tours_points_payment,
+    test_tours_spend,
 )

@@ -158,7 +158,7 @@ class Shop:
         self.company = env.company
         self.currencies = {
             decimals: env["res.currency"].create(
-                {"name": f"L{decimals}X", "symbol": "¤", "rounding": 10**-decimals}
+                {"name": f"LE{'ABCD'[decimals]}", "symbol": "¤", "rounding": 10**-decimals}
             )
             for decimals in DECIMALS
         }

@@ -8,6 +8,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..engine import DEFAULT_REDEEM_TEMPLATE
 from ..models.loyalty_engine import SECRETS
 from ..sandbox import demo
 from .common import LoyaltyEngineCase
@@ -185,6 +186,27 @@ class TestConnection(LoyaltyEngineCase):
             self.env.ref("pos_loyalty_engine.ir_cron_refresh_points_values").method_direct_trigger()
         self.env.invalidate_all()
         self.assertEqual(self.engine.points_value, 0.01)
+
+    def test_the_value_of_a_point_by_a_rehearsal(self):
+        template = {**DEFAULT_REDEEM_TEMPLATE, "amount": "$amount"}
+        self.engine.write(
+            {
+                "points_value_source": "reaction",
+                "redeem_template": json.dumps(template),
+                "points_value": 0.5,
+            }
+        )
+        self.engine.action_check()
+        self.assertIn("no member for rehearsals", self.engine.check_result)
+        self.engine.rehearsal_member = self.member.id
+        self.engine.action_check()
+        self.assertIn("goes by points", self.engine.check_result)
+        self.assertEqual(self.engine.points_value, 0.5)
+        self.sandbox.set_options(redeem_points_per_unit=250)
+        self.engine.action_check()
+        self.assertNotIn("✗", self.engine.check_result)
+        self.assertEqual(self.engine.points_value, 0.004)
+        self.assertEqual(self.events("REDEEMED_POINTS"), [])
 
     # === Contacts ===
 

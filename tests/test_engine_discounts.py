@@ -7,7 +7,7 @@ import unittest
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ..engine import (
@@ -180,7 +180,7 @@ ENTRIES = st.lists(
 
 
 class TestProperties(unittest.TestCase):
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(ENTRIES, st.sampled_from((0, 2, 3)))
     def test_read_rightly_or_refused(self, data: list[Any], decimals: int) -> None:
         try:

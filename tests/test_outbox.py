@@ -72,6 +72,7 @@ class TestOutbox(LoyaltyEngineCase):
                 ],
                 "payments": [{"kind": "cash", "amount": 27.0}],
                 "redemptions": [],
+                "earningTotal": 27.0,
             },
         )
         report = self.report_of(order)

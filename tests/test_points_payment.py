@@ -493,9 +493,10 @@ class TestBooks(PaymentCase):
     def test_a_payment_of_another_amount_is_a_case(self):
         redemption = self.spent_payment("9.00")
         self.pay_with((self.cash_payment_method, 30, None), (self.method, 10, redemption))
-        self.settle()
         self.close(cash=30)
-        self.assertIn("9.00", self.cases("differs").what)
+        self.settle()
+        self.assertEqual(self.cases("differs").reference, redemption["uuid"])
+        self.assertSaid("1 of them")
 
     def test_what_can_not_be_compared_stops_no_closing(self):
         redemption = self.spent_payment("10.00")
@@ -650,23 +651,30 @@ class TestRefund(PaymentCase):
     def test_points_as_a_discount_are_no_payment(self):
         sold, redemption = self.sold_for_points()
         self.env.cr.execute("UPDATE loyalty_engine_redemption SET booking = 'discount'")
-        self.assertEqual(Decimal(self.ask("refund_terms", sold=[sold.uuid])["amount"]), 0)
+        self.assertEqual(Decimal(self.terms(sold.uuid)["amount"]), 0)
         self.give_back(sold, 10, quantity=1)
         self.settle()
         self.assertFalse(self.events("POINTS_REFUND"))
 
+    def terms(self, *sold, amount="40.00", **values):
+        return self.ask("refund_terms", sold=list(sold), amount=amount, **values)
+
     def test_what_the_till_is_told(self):
         sold, _redemption = self.sold_for_points()
-        answer = self.ask("refund_terms", sold=[sold.uuid])
+        answer = self.terms(sold.uuid, amount="5.00", promised="10.00")
+        self.assertEqual((Decimal(answer["amount"]), answer["points"]), (2, 200))
+        answer = self.terms(sold.uuid)
         self.assertEqual(answer["status"], "found")
         self.assertEqual((Decimal(answer["amount"]), answer["points"]), (12, 1200))
         self.give_back(sold, 10, quantity=1)
         # Also what is not decided yet.
         for _time in range(2):
-            answer = self.ask("refund_terms", sold=[sold.uuid])
+            answer = self.terms(sold.uuid)
             self.assertEqual((Decimal(answer["amount"]), answer["points"]), (2, 200))
             self.settle()
-        other = self.ask("refund_terms", sold=[str(uuid.uuid4())])
+        other = self.terms(str(uuid.uuid4()))
         self.assertEqual((Decimal(other["amount"]), other["points"]), (0, 0))
         for lie in ("x", ["x" * 65], [7], None):
-            self.assertEqual(self.ask("refund_terms", sold=lie)["status"], "failed")
+            answer = self.ask("refund_terms", sold=lie, amount="1.00")
+            self.assertEqual(answer["status"], "failed")
+        self.assertEqual(self.terms(sold.uuid, amount="NaN")["status"], "failed")

@@ -146,7 +146,8 @@ class TestPoints(RedemptionCase):
         self.assertEqual(
             row.step_ids.mapped("to_state"), ["held", "spending", "spent", "spent", "settled"]
         )
-        self.assertEqual(row.step_ids[0].user_id, self.cashier)
+        self.assertEqual(row.step_ids[:3].user_id, self.cashier)
+        self.assertEqual(row.step_ids[:3].mapped("config_id"), self.config)
         self.assertFalse(self.cases())
 
     def test_money_is_counted_down_and_points_up(self):

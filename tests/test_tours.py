@@ -100,6 +100,8 @@ class TestTours(LoyaltyEngineCase, HttpCase):
                     )
                 ],
                 "payments": [{"kind": "cash", "amount": 40.0}],
+                "redemptions": [],
+                "earningTotal": 40.0,
             },
         )
         self.assertEqual(event["points"], TOTAL)

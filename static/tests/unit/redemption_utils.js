@@ -75,6 +75,7 @@ export async function setupSpending({ answers = {}, connection = {}, members = {
     route("redemptions", () => all("found"));
     route("renew", () => ({ status: "done" }));
     route("abandon", () => ({ status: "done" }));
+    route("points_terms", () => ({ status: "off" }));
     route("vouchers", () => ({ status: "found", vouchers: [] }));
     route("release", ({ uuids }) => {
         for (const row of ledger.rows.filter(({ uuid }) => uuids.includes(uuid))) {

@@ -297,21 +297,29 @@ patch(PosOrder.prototype, {
     },
 
     _writeLoyaltyEngineLines(wanted, redemptions) {
-        const names = new Map(redemptions.map(({ uuid, name }) => [uuid, name]));
+        const known = new Map(redemptions.map((redemption) => [redemption.uuid, redemption]));
         const keyOf = (uuid, taxes) => `${uuid} ${keyOfTaxes(taxes)}`;
         const present = new Map();
         for (const line of this.loyaltyEngineDiscountLines) {
             const key = keyOf(line.loyalty_engine_redemption, line.tax_ids);
             if (present.has(key)) {
                 line.delete();
-            } else if (names.has(line.loyalty_engine_redemption)) {
+            } else if (known.has(line.loyalty_engine_redemption)) {
                 present.set(key, line);
             }
         }
-        for (const { redemption, taxes, sources, price_unit, extra_tax_data } of wanted) {
+        for (const line of wanted) {
+            const { redemption, taxes, sources, parts, price_unit, extra_tax_data } = line;
+            const { kind, name, points } = known.get(redemption);
             const stored = taxesBeforeMapping(taxes, sources, this.fiscal_position_id);
             const key = keyOf(redemption, stored);
-            const values = { price_unit, extra_tax_data, full_product_name: names.get(redemption) };
+            const taken = sources.map(({ uuid }, i) => [uuid, parts[i]]).filter(([, part]) => part);
+            const values = {
+                price_unit,
+                extra_tax_data,
+                full_product_name: name,
+                loyalty_engine_details: { kind, points, parts: Object.fromEntries(taken) },
+            };
             if (present.has(key)) {
                 this._updateLoyaltyEngineLine(present.get(key), values);
                 present.delete(key);

@@ -2,7 +2,7 @@ import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
 import { formatPoints } from "@pos_loyalty_engine/app/utils/member_words";
-import { isGone, isOpen, isSpent } from "@pos_loyalty_engine/app/utils/redemption_words";
+import { isGone, isOpen, isSpent, isTender } from "@pos_loyalty_engine/app/utils/redemption_words";
 
 // Payment lines with these are still paper: no money has moved, none is being moved.
 const UNPAID = new Set([undefined, null, false, "", "pending", "retry", "reversed"]);
@@ -19,6 +19,10 @@ function emptyState() {
         closedBasket: false,
         // Redemptions (uuids) that were taken off while the server could not be told
         dropped: [],
+        // Payments (uuids) that are done with points, as field values: see PointsPayment.restore
+        tender: {},
+        // What payments (uuids) with points tell the cashier
+        paymentWords: {},
     };
 }
 
@@ -43,9 +47,11 @@ patch(PosOrder.prototype, {
         return this.loyaltyEngineRedemptions.filter((item) => !isGone(item));
     },
 
-    /** Whether something was spent for this order: then its basket is closed. */
+    /** Whether something was spent that the basket gave a right to: then it is closed. */
     get loyaltyEngineIsClosed() {
-        return Boolean(this.uiState.loyaltyEngine.redemptions?.some(isSpent));
+        return Boolean(
+            this.uiState.loyaltyEngine.redemptions?.some((item) => isSpent(item) && !isTender(item))
+        );
     },
 
     /** Whether money has moved for this order, or is just being moved. */
@@ -58,6 +64,8 @@ patch(PosOrder.prototype, {
         return this.loyaltyEngineRedemptions.filter(
             (item) =>
                 isOpen(item) &&
+                // Points that are a payment are spent by their payment.
+                !isTender(item) &&
                 // A voucher that this basket gives no right to is not burned for nothing.
                 (item.state === "spending" ||
                     !this.currency.isZero(this.loyaltyEngineValueOf(item)))

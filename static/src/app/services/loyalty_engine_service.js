@@ -295,6 +295,25 @@ export class LoyaltyEngineService {
     }
 
     /**
+     * Ask what a return of these orders can give back to a payment with points.
+     *
+     * @param {string[]} sold uuids of the orders
+     * @param {Object} wanted currency units, as decimal numbers
+     * @param {string} wanted.amount
+     * @param {string} wanted.promised by other payments of the same return
+     * @returns {Promise<{status: string, amount?: string, points?: number}>} "found" with so much of
+     *  the amount as can be given back, and the points for it; or a trouble
+     */
+    async refundTerms(sold, wanted) {
+        const { status, amount, points, ...answer } = await this._ask(
+            "refund_terms",
+            { sold, ...wanted },
+            this.timeLimit + GRACE
+        );
+        return status === "found" ? { status, amount, points } : this._told({ status, ...answer });
+    }
+
+    /**
      * Take redemptions off an order: what is held becomes free, what was spent is given back where
      * it can be.
      *

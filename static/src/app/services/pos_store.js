@@ -3,6 +3,7 @@ import { patch } from "@web/core/utils/patch";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
 import { LoyaltyEngineService } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import { MemberDesk } from "@pos_loyalty_engine/app/services/member_desk";
+import { PointsPayment } from "@pos_loyalty_engine/app/services/points_payment";
 import { RedemptionDesk } from "@pos_loyalty_engine/app/services/redemption_desk";
 
 patch(PosStore.prototype, {
@@ -22,6 +23,9 @@ patch(PosStore.prototype, {
             });
         this.loyaltyEngineRedemptionDesk = connection
             ? markRaw(new RedemptionDesk(this, service))
+            : null;
+        this.loyaltyEnginePointsPayment = connection
+            ? markRaw(new PointsPayment(this.loyaltyEngineRedemptionDesk))
             : null;
         this.loyaltyEngineDesk = connection ? markRaw(new MemberDesk(this, service)) : null;
         if (this.barcodeReader) {
@@ -50,7 +54,10 @@ patch(PosStore.prototype, {
     async postSyncAllOrders(orders) {
         const result = await super.postSyncAllOrders(...arguments);
         if (this.loyaltyEngineDesk) {
-            orders.forEach((order) => order.restoreLoyaltyEngineMember());
+            for (const order of orders) {
+                order.restoreLoyaltyEngineMember();
+                this.loyaltyEnginePointsPayment.restore(order);
+            }
         }
         return result;
     },
@@ -95,11 +102,13 @@ patch(PosStore.prototype, {
         return super.selectPricelist(...arguments);
     },
 
+    // Each press brings a payment of its own along.
     async validateOrderFast() {
-        if (this.loyaltyEngineRedemptionDesk?.isBusy(this.getOrder())) {
-            return;
-        }
-        return super.validateOrderFast(...arguments);
+        const desk = this.loyaltyEngineRedemptionDesk;
+        const order = this.getOrder();
+        return desk?.standsBefore(order)
+            ? desk.once(order, () => super.validateOrderFast(...arguments))
+            : super.validateOrderFast(...arguments);
     },
 
     // --- Deleting ---

@@ -15,6 +15,7 @@ import {
     isOnOrder,
     isOpen,
     isSpent,
+    isTender,
     isUnclear,
     nameInWords,
     stateInWords,
@@ -57,6 +58,8 @@ export class RedemptionDesk {
         this.known = new Set();
         // By order uuid: { timer, times, basket } of the next renewal
         this.renewals = new Map();
+        // Uuids of the orders that a press is paying just now
+        this.pressed = new Set();
         // Uuids of the orders with something unclear that is looked at now and then
         this.watched = new Set();
         // Uuids of the orders that may be deleted: the server has agreed
@@ -75,7 +78,10 @@ export class RedemptionDesk {
 
     offersPoints(order) {
         return Boolean(
-            this.connection.points_booking && order?.loyaltyEngineMember?.ref && !order.finalized
+            // Where points are a payment, they are paid with.
+            this.connection.points_booking === "discount" &&
+                order?.loyaltyEngineMember?.ref &&
+                !order.finalized
         );
     }
 
@@ -342,11 +348,21 @@ export class RedemptionDesk {
             const found = this._all(order).filter(
                 (item) => unknown.has(item.uuid) && isSpent(item)
             );
-            if (found.length) {
+            const [paid, off] = [found.filter(isTender), found.filter((item) => !isTender(item))];
+            if (off.length) {
                 this.notify(
                     _t(
                         "Redeemed after all, and on the order again: %s",
-                        found.map(nameInWords).join(", ")
+                        off.map(nameInWords).join(", ")
+                    ),
+                    "success"
+                );
+            }
+            if (paid.length) {
+                this.notify(
+                    _t(
+                        "Taken after all: %s. Try their payment again to use them; without it they go back.",
+                        paid.map(nameInWords).join(", ")
                     ),
                     "success"
                 );
@@ -402,7 +418,8 @@ export class RedemptionDesk {
             .map((item) => {
                 const known = take.includes(item.uuid) ? null : before.get(item.uuid);
                 // The customer has paid, or is just paying, without it.
-                const isTooLate = isTaken && isOnOrder(item) && !(known && isOnOrder(known));
+                const isTooLate =
+                    isTaken && !isTender(item) && isOnOrder(item) && !(known && isOnOrder(known));
                 const wasUnclear = known?.state === "unknown";
                 if (isTooLate || (wasUnclear && item.state === "spending")) {
                     return { ...item, state: "unknown" };
@@ -416,7 +433,7 @@ export class RedemptionDesk {
         const followPayment = this._coveringPayment(order);
         order.setLoyaltyEngineRedemptions(list);
         followPayment();
-        if (list.some(isSpent)) {
+        if (list.some(closesBasket)) {
             state.closedBasket ||= order.loyaltyEngineBasket;
         } else {
             state.closedBasket = false;
@@ -505,7 +522,7 @@ export class RedemptionDesk {
             return false;
         }
         if (this._hasOtherGoods(order) || order.loyaltyEngineBlocked) {
-            await this._askAboutSpent(order, this._all(order).filter(isSpent), {
+            await this._askAboutSpent(order, this._all(order).filter(closesBasket), {
                 title: _t("The basket is not the one that this was redeemed for"),
                 words: order.loyaltyEngineBlocked,
                 keep: _t("I put the goods back"),
@@ -533,6 +550,24 @@ export class RedemptionDesk {
         });
         if (isSure) {
             order.setLoyaltyEngineRedemptions([]);
+        }
+    }
+
+    /**
+     * Let one press pay an order that does not stand as it is; another one meanwhile does nothing.
+     *
+     * @param {Object} order
+     * @param {() => Promise<any>} pay
+     */
+    async once(order, pay) {
+        if (this.isBusy(order) || this.pressed.has(order.uuid)) {
+            return;
+        }
+        this.pressed.add(order.uuid);
+        try {
+            return await pay();
+        } finally {
+            this.pressed.delete(order.uuid);
         }
     }
 
@@ -792,7 +827,7 @@ export class RedemptionDesk {
             );
             return false;
         }
-        return this._askAboutSpent(order, this._all(order).filter(isSpent), {
+        return this._askAboutSpent(order, this._all(order).filter(closesBasket), {
             title: _t("This basket stays as it is: something was redeemed for it"),
             keep: _t("Leave the basket as it is"),
         });
@@ -896,7 +931,15 @@ export class RedemptionDesk {
     _mayHaveRedemptions(order) {
         return (
             this._all(order).some((item) => isOnOrder(item) || item.state === "unknown") ||
-            order.loyaltyEngineDiscountLines.length > 0
+            this._hasClaims(order)
+        );
+    }
+
+    /** Whether lines or payments of an order stand for a redemption. */
+    _hasClaims(order) {
+        return (
+            order.loyaltyEngineDiscountLines.length > 0 ||
+            order.payment_ids.some((payment) => payment.loyalty_engine_redemption)
         );
     }
 
@@ -906,7 +949,7 @@ export class RedemptionDesk {
                 (item) => item.state !== "held" && (isOnOrder(item) || item.state === "unknown")
             ) ||
             // Of another till's order this one may know nothing.
-            (!this.known.has(order.uuid) && order.loyaltyEngineDiscountLines.length > 0)
+            (!this.known.has(order.uuid) && this._hasClaims(order))
         );
     }
 
@@ -932,10 +975,7 @@ export class RedemptionDesk {
      */
     async readReceipt(order) {
         const isWanted =
-            order.finalized &&
-            order.isSynced &&
-            !this._all(order).length &&
-            order.loyaltyEngineDiscountLines.length > 0;
+            order.finalized && order.isSynced && !this._all(order).length && this._hasClaims(order);
         if (isWanted) {
             const answer = await this.service.redemptions(order.uuid, { isForReceipt: true });
             if (answer.status === "found") {
@@ -1067,6 +1107,11 @@ function without(redemptions, some, state, reason, isMeant = () => true) {
             ? { ...item, state, reason, isSetAside: state === "refused" }
             : item
     );
+}
+
+/** Whether the basket must stay as it is for the sake of a redemption. */
+function closesBasket(redemption) {
+    return isSpent(redemption) && !isTender(redemption);
 }
 
 /** Whether a code is a GTIN (EAN, UPC): 8, 12, 13 or 14 digits, the last of them the check digit. */

@@ -104,6 +104,7 @@ export function readBasket(entries, company, currency) {
         currency,
         total: baseLines.reduce((sum, line) => sum + toUnits(totalOf(line), currency), 0),
         pieces: goods.map(({ codes, combo }, i) => ({
+            place: i,
             baseLine: plain[i],
             taxes: discountable[i].tax_ids,
             taxKey: keyOfTaxes(discountable[i].tax_ids),
@@ -293,7 +294,7 @@ function emptyReason({ type, skus }, articles) {
  * @returns {{
  *   outcomes: Object[], one for each redemption: `uuid`, `amount`, `reason` ({code, value} or null),
  *     `missingSkus`, `short` (what was spent and the basket can't carry), `sets` (Map: key of the
- *     taxes to amount)
+ *     taxes to amount), `parts` (Map: place of the goods in the basket to amount)
  *   steps: Object[], in the order of calculation: `redemption`, `before`, `off`, `after`
  * }} amounts in units
  */
@@ -308,6 +309,7 @@ export function planDiscounts(basket, redemptions, settings) {
             missingSkus: missingSkus(redemption, pieces),
             short: 0,
             sets: new Map(),
+            parts: new Map(),
         });
     }
     const queue = redemptions
@@ -333,6 +335,8 @@ export function planDiscounts(basket, redemptions, settings) {
             targets[j].left -= share;
             if (share) {
                 outcome.sets.set(taxKey, (outcome.sets.get(taxKey) || 0) + share);
+                const { place } = targets[j];
+                outcome.parts.set(place, (outcome.parts.get(place) || 0) + share);
             }
         }
         outcome.amount += off;
@@ -364,11 +368,12 @@ function frozenAmount(steps, { currency }) {
  * of taxes by itself, and says by `extra_tax_data` how it did. The computation key keeps redemptions
  * apart when an order is rounded, so that each is worth its amount to the unit.
  *
- * @returns {Object[]} `{redemption: uuid, taxes, sources, price_unit, extra_tax_data}`
+ * @returns {Object[]} `{redemption: uuid, taxes, sources, parts, price_unit, extra_tax_data}`; `sources`
+ *  are the records of the goods, `parts` how much money is off each of them
  */
 export function discountLines(basket, { outcomes }) {
     const lines = [];
-    for (const { uuid, sets } of outcomes) {
+    for (const { uuid, sets, parts } of outcomes) {
         for (const [key, units] of sets) {
             const pieces = basket.pieces.filter((piece) => piece.taxKey === key);
             const amount = toMoney(units, basket.currency);
@@ -385,6 +390,9 @@ export function discountLines(basket, { outcomes }) {
                     redemption: uuid,
                     taxes: pieces[0].taxes,
                     sources: pieces.map((piece) => piece.baseLine.record),
+                    parts: pieces.map(({ place }) =>
+                        toMoney(parts.get(place) || 0, basket.currency)
+                    ),
                     price_unit: baseLine.price_unit,
                     extra_tax_data: accountTaxHelpers.export_base_line_extra_tax_data(baseLine),
                 });

@@ -3,9 +3,13 @@ import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_valid
 
 // Two of the three gates before which everything held is spent; the third is in the payment screen.
 patch(OrderPaymentValidation.prototype, {
-    setup({ fastPaymentMethod }) {
+    setup(vals) {
+        const order = vals.pos.models["pos.order"].getBy("uuid", vals.orderUuid);
+        const before = new Set(order?.payment_ids.map(({ uuid }) => uuid));
         super.setup(...arguments);
-        this.loyaltyEngineFastMethod = fastPaymentMethod;
+        // The payment that this validation has brought along
+        this.loyaltyEngineFastPayment =
+            vals.fastPaymentMethod && this.order.payment_ids.find(({ uuid }) => !before.has(uuid));
     },
 
     get loyaltyEngineDesk() {
@@ -49,11 +53,9 @@ patch(OrderPaymentValidation.prototype, {
     // The payment that one press has added is not seen from the product screen: the next press adds
     // its own, for what is due then.
     _loyaltyEngineTakeBackFastPayment() {
-        const method = this.loyaltyEngineFastMethod;
-        for (const payment of method ? [...this.order.payment_ids] : []) {
-            if (payment.payment_method_id.id === method.id && !payment.payment_status) {
-                this.order.removePaymentline(payment);
-            }
+        const payment = this.loyaltyEngineFastPayment;
+        if (payment && this.order.payment_ids.includes(payment) && !payment.payment_status) {
+            this.order.removePaymentline(payment);
         }
     },
 });

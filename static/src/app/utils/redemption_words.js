@@ -17,6 +17,8 @@ export const isOnOrder = ({ state }) => ON_ORDER.has(state);
 export const isSpent = ({ state }) => SPENT.has(state);
 export const isOpen = ({ state }) => OPEN.has(state);
 export const isGone = ({ state, is_dropped }) => is_dropped || GONE.has(state);
+/** Paid with, rather than taken off the price. */
+export const isTender = ({ booking }) => booking === "payment";
 export const isUnclear = ({ state }) => UNCLEAR.has(state);
 
 /**

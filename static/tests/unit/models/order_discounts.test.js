@@ -44,6 +44,10 @@ test("an amount goes off the order, a line for each set of taxes, to the cent", 
         expect(line.extra_tax_data.computation_key).toBe(`loyalty_engine,${voucher.uuid}`);
         expect(line.qty).toBe(1);
     }
+    expect(lines().map((line) => line.loyalty_engine_details)).toEqual([
+        { kind: "voucher", points: 0, parts: { [order.lines[0].uuid]: 2.9 } },
+        { kind: "voucher", points: 0, parts: { [order.lines[1].uuid]: 2.1 } },
+    ]);
     // 5.00 in the proportion of 10.35 to 7.50
     expect(lines().map((line) => line.priceIncl)).toEqual([-2.9, -2.1]);
     expect(order.loyaltyEngineRedemptions[0].worth).toBe(5);

@@ -30,6 +30,8 @@ export class RedemptionList extends Component {
                 icon: isIdle ? "fa-pause-circle-o" : icon,
                 color: isIdle ? "text-warning" : color,
                 words: isIdle ? redemption.reason || _t("takes nothing off this basket") : words,
+                // As it should be: a line is enough. What went wrong has all its words.
+                isPlain: !isIdle && isOnOrder(redemption),
                 name: nameInWords(redemption),
                 code: redemption.code,
                 worth: worth ? `− ${formatCurrency(worth, order.currency.id)}` : "",

@@ -6,7 +6,7 @@ import { localization } from "@web/core/l10n/localization";
 import { parseFloat } from "@web/views/fields/parsers";
 import { roundPrecision } from "@web/core/utils/numbers";
 import { Numpad } from "@point_of_sale/app/components/numpad/numpad";
-import { formatPoints, inWords } from "@pos_loyalty_engine/app/utils/member_words";
+import { formatPoints } from "@pos_loyalty_engine/app/utils/member_words";
 import { holdInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 
 /** How many points a member spends on an order, typed as points or as money. */
@@ -41,10 +41,7 @@ export class PointsPopup extends Component {
         Object.assign(this.state, { terms: null, trouble: "" });
         const answer = await desk.service.pointsTerms(order.uuid, order.loyaltyEngineMember.ref);
         if (answer.status !== "found") {
-            this.state.trouble =
-                answer.status === "needs_card"
-                    ? holdInWords(answer)
-                    : inWords(answer, order.loyaltyEngineMember.code);
+            this.state.trouble = holdInWords(answer);
             return;
         }
         this.state.terms = { ...answer.terms, rate: Number(answer.terms.rate) };

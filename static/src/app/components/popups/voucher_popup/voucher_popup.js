@@ -2,7 +2,6 @@ import { Component, onMounted, onWillStart, status, useEffect, useRef, useState 
 import { Dialog } from "@web/core/dialog/dialog";
 import { formatCurrency } from "@web/core/currency";
 import { useService } from "@web/core/utils/hooks";
-import { inWords } from "@pos_loyalty_engine/app/utils/member_words";
 import { holdInWords, voucherInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 
 const { DateTime } = luxon;
@@ -27,7 +26,8 @@ export class VoucherPopup extends Component {
         onWillStart(() => {
             this.readWallet();
         });
-        onMounted(() => this.inputRef.el.focus());
+        // On a phone that would open the keyboard, over the cards.
+        onMounted(() => this.env.isSmall || this.inputRef.el.focus());
         // Every scan is meant for this window, whatever its type; with the cursor in the field the
         // scanner simply types there.
         useEffect(
@@ -52,7 +52,7 @@ export class VoucherPopup extends Component {
         Object.assign(this.state, { cards: null, trouble: "" });
         const answer = await this.props.desk.service.vouchers(this.member.ref);
         if (answer.status !== "found") {
-            Object.assign(this.state, { cards: [], trouble: inWords(answer, this.member.code) });
+            Object.assign(this.state, { cards: [], trouble: holdInWords(answer) });
             return;
         }
         this.state.cards = answer.vouchers

@@ -1,0 +1,30 @@
+import { patch } from "@web/core/utils/patch";
+import { PosOrder } from "@point_of_sale/app/models/pos_order";
+// Patched there first: what points are earned on.
+import "@pos_loyalty_engine/app/models/pos_order";
+
+patch(PosOrder.prototype, {
+    /** What is paid with points earns none, unless the connection says that it does. */
+    get loyaltyEngineEligibleTotal() {
+        const total = super.loyaltyEngineEligibleTotal;
+        if (this.loyaltyEngineConnection?.points_payment_earns) {
+            return total;
+        }
+        return this.payment_ids
+            .filter((payment) => payment.isLoyaltyEnginePoints && payment.isDone())
+            .reduce((sum, payment) => sum - payment.getAmount(), total);
+    },
+
+    removePaymentline(line) {
+        const terminal = line.isLoyaltyEnginePoints && line.payment_method_id.payment_terminal;
+        const claim = terminal && line.loyalty_engine_redemption;
+        const { tender, paymentWords } = this.uiState.loyaltyEngine;
+        delete tender[line.uuid];
+        delete paymentWords[line.uuid];
+        const result = super.removePaymentline(...arguments);
+        if (claim) {
+            terminal.onRemoved(this, claim);
+        }
+        return result;
+    },
+});

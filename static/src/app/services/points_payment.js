@@ -1,0 +1,330 @@
+import { _t } from "@web/core/l10n/translation";
+import { formatCurrency } from "@web/core/currency";
+import {
+    isGone,
+    isSpent,
+    isTender,
+    isUnclear,
+} from "@pos_loyalty_engine/app/utils/redemption_words";
+
+// Answers after which something may be held all the same
+const UNSURE = new Set(["slow", "offline", "busy", "failed"]);
+
+/**
+ * Points as tender: taken for a payment line of an order, and given back with a return.
+ *
+ * A line claims the redemption that it stands for. It is held and spent in one step, because here
+ * the amount comes first; what else an order holds was spent before, by the gate before each payment.
+ * The desk keeps the redemptions of an order, locks it meanwhile, and knows what a silent spend is.
+ */
+export class PointsPayment {
+    /** @param {import("./redemption_desk").RedemptionDesk} desk */
+    constructor(desk) {
+        this.desk = desk;
+        this.service = desk.service;
+    }
+
+    /** Why nothing can be taken or given back with a line now, or "". */
+    whyNot(order, payment) {
+        const amount = payment.getAmount();
+        if (order.finalized) {
+            return _t("This sale is paid.");
+        }
+        if (this.desk.connection.points_booking !== "payment") {
+            return _t("Points are no payment here. Tell the manager.");
+        }
+        if (this.desk.isBusy(order)) {
+            return _t("One moment: this order is being worked on.");
+        }
+        if (order.currency.isZero(amount)) {
+            return _t("Type an amount first.");
+        }
+        if (this.service.isOffline()) {
+            return _t("The till is offline: points can't be used now. Take another payment.");
+        }
+        if (amount < 0) {
+            return "";
+        }
+        const member = order.loyaltyEngineMember;
+        if (!member) {
+            return _t("Whose points? Scan the member's card, or type the code.");
+        }
+        return member.ref
+            ? ""
+            : _t("The member's code could not be checked yet. Check it, then try again.");
+    }
+
+    // --- Taking ---
+
+    /**
+     * Take points for a payment line: as many as its amount is worth, never for more. The amount is
+     * corrected to what they are worth.
+     *
+     * @param {Object} order
+     * @param {Object} payment
+     * @param {Object} [wanted]
+     * @param {number} [wanted.points] so many at most, instead of what the amount is worth
+     * @param {string} [wanted.pin] of a manager
+     * @returns {Promise<{status: string}>} "spent"; "unclear" when nobody knows yet; "not_taken"
+     *  with `reason`; or why nothing could be held: see `holdInWords`
+     */
+    take(order, payment, wanted = {}) {
+        return this.desk._during(order, { kind: "spend" }, () =>
+            this._take(order, payment, wanted)
+        );
+    }
+
+    async _take(order, payment, { points, pin = "" }) {
+        const earlier = await this._takeUp(order, payment);
+        if (earlier) {
+            return earlier;
+        }
+        const due = this.desk._asText(order, payment.getAmount());
+        const answer = await this.service.holdPoints(order.uuid, {
+            ...this.desk._memberOf(order),
+            ...(points === undefined ? { amount: due } : { points }),
+            due,
+            pin,
+        });
+        if (answer.status !== "held") {
+            if (UNSURE.has(answer.status)) {
+                // It may be held all the same: a hold that nothing claims ends by itself.
+                await this.desk._look(order);
+            }
+            return answer;
+        }
+        const { redemption } = answer;
+        if (!isTender(redemption)) {
+            this.service.release(order.uuid, [redemption.uuid]);
+            return { status: "off" };
+        }
+        this._claim(payment, redemption);
+        this.desk._set(
+            order,
+            [...this.desk._all(order).filter(({ uuid }) => uuid !== redemption.uuid), redemption],
+            { take: [redemption.uuid] }
+        );
+        // The server must know what the line claims before anything is taken: a page that is loaded
+        // again has the order as the server has it.
+        const trouble = await this.desk._save(order);
+        if (trouble) {
+            this._unclaim(payment);
+            this.drop(order, redemption.uuid);
+            return trouble;
+        }
+        return this._spend(order, payment, redemption);
+    }
+
+    async _spend(order, payment, redemption) {
+        const list = await this.desk._askToSpend(order, [redemption]);
+        this.desk._set(order, list);
+        const item = list.find(({ uuid }) => uuid === redemption.uuid);
+        if (item && isSpent(item) && !item.is_dropped) {
+            return this._adopt(order, payment, item);
+        }
+        if (item && isUnclear(item)) {
+            // The claim stays with the line: who tries it again asks what came of it.
+            return { status: "unclear" };
+        }
+        this._unclaim(payment);
+        this.drop(order, redemption.uuid);
+        return { status: "not_taken", reason: item?.reason || "" };
+    }
+
+    /**
+     * What came of an earlier attempt of this line; or points that were taken for this order and that
+     * no line claims, because the till died or the order came from another one.
+     *
+     * @returns {Promise<{status: string} | null>} null = nothing is in the way of taking points
+     */
+    async _takeUp(order, payment) {
+        const isKnown = !payment.loyalty_engine_redemption && this.desk.known.has(order.uuid);
+        if (isKnown && !this._unclaimed(order, this.desk._all(order))) {
+            return null;
+        }
+        const answer = await this.service.redemptions(order.uuid);
+        if (answer.status !== "found") {
+            return answer;
+        }
+        this.desk.known.add(order.uuid);
+        this.desk._set(order, answer.redemptions);
+        const claim = payment.loyalty_engine_redemption;
+        const item = claim
+            ? answer.redemptions.find(({ uuid }) => uuid === claim)
+            : this._unclaimed(order, answer.redemptions);
+        if (item && !isGone(item)) {
+            if (isSpent(item)) {
+                return this._adopt(order, payment, item);
+            }
+            if (isUnclear(item)) {
+                return { status: "unclear" };
+            }
+        }
+        this._unclaim(payment);
+        return null;
+    }
+
+    _unclaimed(order, redemptions) {
+        const claims = new Set(order.payment_ids.map((line) => line.loyalty_engine_redemption));
+        return redemptions.find(
+            (item) => isTender(item) && isSpent(item) && !isGone(item) && !claims.has(item.uuid)
+        );
+    }
+
+    /** The points are taken: the line stands for them, and for no more than they pay. */
+    _adopt(order, payment, item) {
+        const amount = Number(item.frozen_amount ?? item.amount);
+        if (order.currency.round(amount - order.remainingDue) > 0) {
+            return {
+                status: "stopped",
+                words: _t(
+                    "Points worth %(worth)s were taken for this order already, and %(due)s are left to pay. Remove the line: the points go back to the member.",
+                    {
+                        worth: formatCurrency(amount, order.currency.id),
+                        due: formatCurrency(order.remainingDue, order.currency.id),
+                    }
+                ),
+            };
+        }
+        this._claim(payment, { ...item, amount });
+        order.uiState.loyaltyEngine.tender[payment.uuid] = {
+            amount,
+            loyalty_engine_redemption: item.uuid,
+            loyalty_engine_points: item.points,
+            payment_status: "done",
+        };
+        return { status: "spent" };
+    }
+
+    _claim(payment, { uuid, points, amount }) {
+        payment.setAmount(Number(amount));
+        payment.update({ loyalty_engine_redemption: uuid, loyalty_engine_points: points });
+    }
+
+    _unclaim(payment) {
+        payment.update({ loyalty_engine_redemption: false, loyalty_engine_points: 0 });
+    }
+
+    // --- Taken back before the sale is paid ---
+
+    /**
+     * Undo a line that is done: the points go back.
+     *
+     * @returns {Promise<{status: string}>} "done", or why not: then the line is as it was
+     */
+    undo(order, payment) {
+        return this.desk._during(order, { kind: "remove" }, async () => {
+            const { tender } = order.uiState.loyaltyEngine;
+            const kept = tender[payment.uuid];
+            const { amount, loyalty_engine_redemption, loyalty_engine_points } = payment;
+            delete tender[payment.uuid];
+            this._unclaim(payment);
+            payment.setAmount(0);
+            if (!loyalty_engine_redemption) {
+                return { status: "done" };
+            }
+            // The server must not find the payment on its draft any more, should this till die.
+            const trouble = await this.desk._save(order);
+            const answer =
+                trouble || (await this.service.release(order.uuid, [loyalty_engine_redemption]));
+            if (answer.status === "done") {
+                this.desk._set(order, answer.redemptions, { drop: [loyalty_engine_redemption] });
+                return answer;
+            }
+            payment.setAmount(amount);
+            payment.update({ loyalty_engine_redemption, loyalty_engine_points });
+            if (kept) {
+                tender[payment.uuid] = kept;
+            }
+            return answer;
+        });
+    }
+
+    /**
+     * Let go of what a line claimed that isn't there any more. Nobody waits for it: what the server
+     * is not told is given back once the order is paid without it.
+     *
+     * @param {Object} order
+     * @param {string} redemptionUuid
+     */
+    drop(order, redemptionUuid) {
+        this.desk._set(
+            order,
+            this.desk._all(order).filter(({ uuid }) => uuid !== redemptionUuid),
+            { drop: [redemptionUuid] }
+        );
+        this.service.release(order.uuid, [redemptionUuid]);
+    }
+
+    /**
+     * What became of a line that was being worked on when its page was left.
+     *
+     * @returns {Promise<{status: string} | null>} as `take`; null = nothing was taken
+     */
+    resume(order, payment) {
+        return this.desk._during(order, { kind: "look" }, () => this._takeUp(order, payment));
+    }
+
+    /**
+     * The server's answer to a sync replaces the whole order, and with it a payment that was taken in
+     * the meantime.
+     */
+    restore(order) {
+        if (order.finalized) {
+            return;
+        }
+        const { tender } = order.uiState.loyaltyEngine;
+        for (const payment of order.payment_ids) {
+            const values = tender[payment.uuid];
+            if (values && payment.loyalty_engine_redemption !== values.loyalty_engine_redemption) {
+                payment.update(values);
+            }
+        }
+    }
+
+    // --- Giving back with a return ---
+
+    /**
+     * Let a line of a return give points back, as far as the sale was paid with points. They move
+     * once the return is paid.
+     *
+     * @returns {Promise<{status: string, isLess?: boolean}>} "spent", `isLess` when it is less than
+     *  the line had; "nothing" where the sale has no points left; or a trouble
+     */
+    giveBack(order, payment) {
+        return this.desk._during(order, { kind: "look" }, async () => {
+            const sold = [
+                ...new Set(
+                    order.lines
+                        .map((line) => line.refunded_orderline_id?.order_id?.uuid)
+                        .filter(Boolean)
+                ),
+            ];
+            if (!sold.length) {
+                return { status: "nothing" };
+            }
+            const { currency } = order;
+            const promised = order.payment_ids
+                .filter((line) => line !== payment && line.isLoyaltyEnginePoints)
+                .reduce(
+                    (sum, line) => sum - (line.loyalty_engine_points ? line.getAmount() : 0),
+                    0
+                );
+            const asked = -payment.getAmount();
+            const answer = await this.service.refundTerms(sold, {
+                amount: this.desk._asText(order, asked),
+                promised: this.desk._asText(order, promised),
+            });
+            if (answer.status !== "found") {
+                return answer;
+            }
+            const amount = Number(answer.amount);
+            if (currency.isZero(amount) || !answer.points) {
+                return { status: "nothing" };
+            }
+            payment.setAmount(-amount);
+            payment.update({ loyalty_engine_points: -answer.points });
+            return { status: "spent", isLess: currency.round(asked - amount) > 0 };
+        });
+    }
+}
