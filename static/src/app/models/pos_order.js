@@ -5,6 +5,7 @@ import { roundPrecision } from "@web/core/utils/numbers";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
 import {
     reasonInWords,
+    noProductInWords,
     shortInWords,
     unknownInWords,
 } from "@pos_loyalty_engine/app/utils/discount_words";
@@ -181,12 +182,21 @@ patch(PosOrder.prototype, {
         return this.uiState.loyaltyEngine.outcome?.explanation || [];
     },
 
+    /** The product of discount lines; undefined where this till has not got it. */
+    get loyaltyEngineDiscountProduct() {
+        const id = this.loyaltyEngineConnection?.discount_product_id;
+        return this.models["product.product"].get(id);
+    },
+
     /** Why this order can't be paid as it is, for the cashier; "" where it can. */
     get loyaltyEngineBlocked() {
         if (!this.loyaltyEngineConnection || this.finalized) {
             return "";
         }
         const { redemptions, outcome } = this.uiState.loyaltyEngine;
+        if (redemptions?.length && !this.loyaltyEngineDiscountProduct) {
+            return noProductInWords();
+        }
         const known = new Set(redemptions?.map(({ uuid }) => uuid));
         const isUnknown = (line) => !known.has(line.loyalty_engine_redemption);
         return this.loyaltyEngineDiscountLines.some(isUnknown)
@@ -269,7 +279,8 @@ patch(PosOrder.prototype, {
         recomputing.add(this.uuid);
         try {
             const basket = this._readLoyaltyEngineBasket();
-            const plan = planDiscounts(basket, redemptions, connection);
+            const counted = this.loyaltyEngineDiscountProduct ? redemptions : [];
+            const plan = planDiscounts(basket, counted, connection);
             this._writeLoyaltyEngineLines(discountLines(basket, plan), redemptions);
             this.uiState.loyaltyEngine.outcome = this._describeLoyaltyEnginePlan(plan, redemptions);
         } finally {
@@ -310,7 +321,7 @@ patch(PosOrder.prototype, {
         }
         for (const line of wanted) {
             const { redemption, taxes, sources, parts, price_unit, extra_tax_data } = line;
-            const { kind, name, points } = known.get(redemption);
+            const { kind, name, points = 0 } = known.get(redemption);
             const stored = taxesBeforeMapping(taxes, sources, this.fiscal_position_id);
             const key = keyOf(redemption, stored);
             const taken = sources.map(({ uuid }, i) => [uuid, parts[i]]).filter(([, part]) => part);
@@ -334,9 +345,7 @@ patch(PosOrder.prototype, {
         // Not by addLineToOrder, which rounds the price, and may select or merge the line.
         this.models["pos.order.line"].create({
             order_id: this,
-            product_id: this.models["product.product"].get(
-                this.loyaltyEngineConnection.discount_product_id
-            ),
+            product_id: this.loyaltyEngineDiscountProduct,
             qty: 1,
             price_type: "automatic",
             tax_ids: [["link", ...taxes]],

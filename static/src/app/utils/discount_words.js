@@ -47,6 +47,10 @@ export function unknownInWords() {
     return _t("The vouchers of this order are not known yet: ask the Loyalty Engine once more.");
 }
 
+export function noProductInWords() {
+    return _t("The product for loyalty discounts is missing at this till. Tell the manager.");
+}
+
 export function fixedLineInWords() {
     return _t(
         "This discount comes from the Loyalty Engine. Its amount follows the basket; take it off in the loyalty panel."

@@ -69,6 +69,29 @@ test("a second run changes nothing, and marks nothing to be sent", async () => {
     expect(order.isDirty()).toBe(false);
 });
 
+test("what the server gives back of a line is no change", async () => {
+    const { order, lines } = await setup();
+    order.setLoyaltyEngineRedemptions([redemption("ABSOLUTE", "5.00")]);
+    for (const line of lines()) {
+        // As PostgreSQL stores it: keys in another order, and no -0
+        const stored = JSON.parse(JSON.stringify(line.extra_tax_data));
+        line.extra_tax_data = Object.fromEntries(Object.entries(stored).reverse());
+        line.loyalty_engine_details = JSON.parse(JSON.stringify(line.loyalty_engine_details));
+    }
+    const before = snapshot(order);
+    order.recomputeLoyaltyEngineDiscounts();
+    expect(snapshot(order)).toEqual(before);
+});
+
+test("a till without the product takes nothing off, and can't be paid at", async () => {
+    const { order, lines } = await setup({ discount_product_id: 999 });
+    order.setLoyaltyEngineRedemptions([redemption("ABSOLUTE", "5.00")]);
+    expect(lines()).toHaveLength(0);
+    expect(total(order)).toBe(17.85);
+    expect(order.loyaltyEngineRedemptions[0].worth).toBe(0);
+    expect(order.loyaltyEngineBlocked).toInclude("missing at this till");
+});
+
 test("percentages come before amounts, and points last", async () => {
     const { order } = await setup();
     order.setLoyaltyEngineRedemptions([
