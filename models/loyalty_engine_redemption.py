@@ -123,6 +123,7 @@ class LoyaltyEngineRedemption(models.Model):
         string="Member", readonly=True, index=True, help="The member's id at the Loyalty Engine."
     )
     code = fields.Char(
+        string="Whole Code",
         readonly=True,
         groups="base.group_system",
         help="The voucher's code; emptied once the voucher is used or let go.",
