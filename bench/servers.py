@@ -195,13 +195,19 @@ class OdooServer:
 
 
 class Cashier:
-    """A logged-in user's calls, over one connection that is kept alive."""
+    """A logged-in user's calls, over one connection that is kept alive.
 
-    def __init__(self, odoo, login, password="bench"):
+    :param session_id: of a session that is logged in already
+    """
+
+    def __init__(self, odoo, login, password="bench", session_id=None):
         self._odoo = odoo
         self._session = requests.Session()
         # Neither a proxy nor a password of the environment.
         self._session.trust_env = False
+        if session_id:
+            self._session.cookies["session_id"] = session_id
+            return
         self.call(
             "/web/session/authenticate",
             db=odoo.database.name,

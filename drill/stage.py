@@ -87,6 +87,8 @@ class Stage:
         self._tills = tills
         self._open = contextlib.ExitStack()
         self._stop = threading.Event()
+        self._sessions = {}
+        self._logging_in = threading.Lock()
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
@@ -169,14 +171,20 @@ class Stage:
         return self.sandbox.add_benefit(member, self._rewards[reward]["id"])
 
     def cashier(self, till):
-        """The calls of a till's cashier, logged in; waits for a server that is being restarted."""
+        """The calls of a till's cashier, over a connection of its own; the session is the same for
+        all of a cashier's browsers, and waited for while the server is restarted."""
+        login = self.shop["tills"][till]["login"]
 
         def log_in():
             with contextlib.suppress(requests.RequestException, ServerRefused):
-                return Cashier(self.odoo, self.shop["tills"][till]["login"])
+                return Cashier(self.odoo, login)
             return None
 
-        return wait_until(log_in, f"cashier {till} logged in", 60)
+        with self._logging_in:
+            if login not in self._sessions:
+                cashier = wait_until(log_in, f"cashier {till} logged in", 60)
+                self._sessions[login] = cashier.session_id
+        return Cashier(self.odoo, login, session_id=self._sessions[login])
 
     # === What passes ===
 

@@ -334,14 +334,8 @@ class Order:
         return self.total - sum(self.worth.values())
 
     def add(self, redemption, code=""):
-        if redemption["kind"] == "points":
-            value = Decimal(redemption["amount"])
-        else:
-            (discount,) = redemption["discounts"]
-            value = Decimal(discount["value"])
-            if discount["type"] == "PERCENTAGE":
-                value = _cents(self.left * value / 100)
-        self.worth[redemption["uuid"]] = min(value, self.left)
+        (discount,) = redemption["discounts"]
+        self.worth[redemption["uuid"]] = Decimal(discount["value"])
         self._codes[redemption["uuid"]] = code
 
     def code(self, redemption):
