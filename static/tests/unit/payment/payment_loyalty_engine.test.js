@@ -594,6 +594,15 @@ test("where they are, points are not offered as a discount", async () => {
     expect(till.desk.offersPoints(till.order)).toBe(false);
 });
 
+test("points that are being taken elsewhere for a payment stop no other payment", async () => {
+    const till = await setupPoints();
+    till.desk._set(till.order, [points("p1", { booking: "payment", state: "spending" })]);
+    expect(till.order.loyaltyEngineUnspent).toEqual([]);
+    expect(till.desk.standsBefore(till.order)).toBe(false);
+    till.desk._set(till.order, [points("p2", { state: "spending" })]);
+    expect(till.desk.standsBefore(till.order)).toBe(true);
+});
+
 test("a voucher closes the basket, points as a payment don't", async () => {
     const till = await setupPoints();
     till.desk._set(till.order, [points("p1", { booking: "payment", state: "spent" })]);
