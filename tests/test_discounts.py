@@ -91,7 +91,7 @@ class TestWholeNumbers(unittest.TestCase):
         self.assertEqual([portion(5, part, 10) for part in (0, 1, 2, 3)], [0, 1, 1, 2])
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "slow")
 class TestDiscounts(CommonPosTest):
     @classmethod
     def setUpClass(cls):

@@ -20,7 +20,7 @@ class _Console(logging.Handler):
         self.said.append(record.getMessage())
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "slow")
 class TestHoot(HttpCase):
     """The unit tests of the till's code, in a headless browser."""
 
