@@ -241,7 +241,11 @@ class LoyaltyEngineReport(models.Model):
 
     @api.model
     def _wake_sender(self, at=None):
-        self.env.ref("pos_loyalty_engine.ir_cron_send_reports")._trigger(at)
+        # Not by env.ref: it asks the database each time, and this is part of each sale.
+        cron_id = self.env["ir.model.data"]._xmlid_to_res_id(
+            "pos_loyalty_engine.ir_cron_send_reports"
+        )
+        self.env["ir.cron"].browse(cron_id)._trigger(at)
 
     # === What a manager can do ===
 

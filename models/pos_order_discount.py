@@ -440,6 +440,8 @@ class PosOrder(models.Model):
     def _loyalty_engine_given_discounts(self):
         """What the discount lines of this order take off it: uuid to a Decimal, with taxes."""
         self.ensure_one()
+        if not any(self.lines.mapped("loyalty_engine_redemption")):
+            return {}
         base_lines = self._loyalty_engine_rounded_base_lines()
         given = defaultdict(int)
         for base_line in base_lines:

@@ -174,6 +174,7 @@ POINTS_SCHEMA = _schema(
     ("points",),
     **_WHERE,
     points={"type": "number", "exclusiveMinimum": 0},
+    amount={"type": "number", "minimum": 0},
     redemptionId=_TEXT,
 )
 
