@@ -26,6 +26,7 @@ from bench.servers import BenchError
 from . import directed
 from .books import Findings, compare
 from .inside.kills import places
+from .inside.without import PROTECTIONS
 from .mutations import check_mutations
 from .plan import BUSY_ELSEWHERE, POINTS_AT_FIRST, make_plan
 from .stage import Stage, Weather
@@ -80,6 +81,8 @@ def parse():
         arguments.stories = list(directed.STORIES)
     if unknown := set(arguments.stories) - set(directed.STORIES):
         parser.error(f"there is no story {', '.join(map(repr, unknown))}: see --list")
+    if unknown := set(arguments.without) - set(PROTECTIONS):
+        parser.error(f"there is no protection {', '.join(unknown)}: {', '.join(PROTECTIONS)}")
     if arguments.seed is None:
         arguments.seed = random.SystemRandom().randrange(10**6)
     return arguments

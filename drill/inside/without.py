@@ -13,7 +13,7 @@ PROTECTIONS = {}
 
 def protection(switch_off):
     """Register a function that switches off the protection of its name."""
-    PROTECTIONS[switch_off.__name__.upper()] = switch_off
+    PROTECTIONS[switch_off.__name__] = switch_off
     return switch_off
 
 
