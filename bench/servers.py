@@ -144,15 +144,29 @@ class OdooServer:
 
     def kill(self):
         """End all of its processes at the same moment with SIGKILL, as a power cut would."""
-        everyone = [psutil.Process(self.process.pid), *self.descendants()]
-        for process in everyone:
-            # Stopped first: the one that starts new ones must not outlive another.
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.suspend()
-        for process in everyone:
+        # Stopped first: the one that starts new ones must not outlive another.
+        for process in self._suspend():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.wait()
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """It takes requests and answers none, as on a machine that is out of memory."""
+        everyone = self._suspend()
+        try:
+            yield
+        finally:
+            for process in everyone:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    def _suspend(self):
+        everyone = [psutil.Process(self.process.pid), *self.descendants()]
+        for process in everyone:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        return everyone
 
     def _wait(self):
         deadline = time.monotonic() + START_LIMIT

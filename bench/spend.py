@@ -4,6 +4,9 @@
 turns, from pressing Validate to the receipt. What the engine was busy with is taken off: the rest
 of the difference is ours. A plain sale must make no call of the engine and no request more.
 
+*Validate while Odoo stands still*: all of its processes are stopped; the cashier must be able to
+go on after 8 seconds.
+
 *Adding a product* with a member on the order: beside the same till without the module, and both
 beside ``pos_loyalty`` with a loyalty program, by turns in one run. No request, and the same time.
 """
@@ -20,6 +23,7 @@ from .till import Till
 
 MOST_ADDED = 100  # milliseconds beside the engine's own, at Validate
 MOST_RATIO = 1.10
+MOST_WAIT = 8  # seconds at the step that spends, whatever happens
 SIDES = {"without": False, "with": True, "loyalty": False, "both": True}
 PAIRS = {"with / without": ("with", "without"), "both / loyalty": ("both", "loyalty")}
 LATENCY = 0.05  # seconds: an engine on the same machine would be no engine
@@ -31,6 +35,7 @@ def add_arguments(parser):
         "--products", type=int, default=20, metavar="N", help="added in each turn [%(default)s]"
     )
     parser.add_argument("--turns", type=int, default=6, metavar="N", help="[%(default)s]")
+    parser.add_argument("--freezes", type=int, default=3, metavar="N", help="[%(default)s]")
 
 
 def run(arguments):
@@ -39,7 +44,7 @@ def run(arguments):
         sandbox = stack.enter_context(SandboxProcess(reward_currency="USD"))
         browser = stack.enter_context(Browser())
         (member,) = sandbox.add_members(1)
-        tills = {}
+        tills, servers = {}, {}
         for side, is_ours in SIDES.items():
             database = stack.enter_context(Database(side))
             shop = database.in_odoo(
@@ -50,12 +55,14 @@ def run(arguments):
                 program=side in ("loyalty", "both"),
             )
             odoo = stack.enter_context(OdooServer(database, workers=2, cron_threads=0))
+            servers[side] = odoo
             page = stack.enter_context(browser.page(odoo, Cashier(odoo, shop["cashiers"][0])))
             tills[side] = till = Till(page, odoo, shop["config_id"])
             till.start()
             till.wait_for_pictures()
         broken = add_products(tills, member, arguments.turns, arguments.products)
         broken += validate(tills["with"], sandbox, member, arguments.sales)
+        broken += freeze(tills["with"], servers["with"], sandbox, member, arguments.freezes)
     return broken
 
 
@@ -134,6 +141,22 @@ def validate(till, sandbox, member, sales):
     table.row("plain: requests of ours before the receipt", len(ours), most=0)
     if ours:
         table.note(json.dumps(sorted(set(ours))))
+    return table.broken
+
+
+def freeze(till, odoo, sandbox, member, freezes):
+    """Odoo answers nothing from Validate on: the cashier reads why, and can take the payment."""
+    table = Table(f"Validate with a voucher while Odoo stands still, {freezes} times")
+    sandbox.clear_faults()
+    waited = []
+    for _number in range(freezes):
+        till.new_order(member["id"])
+        till.add_products(1)
+        till.hold_voucher(sandbox.add_benefit(member["id"], "5.00 off")["code"])
+        till.pay()
+        with odoo.frozen():
+            waited.append(till.validate_in_vain() / 1000)
+    table.row("until the cashier can go on, longest", max(waited), "s", most=MOST_WAIT)
     return table.broken
 
 

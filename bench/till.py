@@ -148,6 +148,20 @@ VALIDATE = f"""
 }})()
 """
 
+# Where what is held can't be spent: until the cashier reads why, and can go on.
+VALIDATE_IN_VAIN = f"""
+(async () => {{
+    {TOOLS}
+    const begin = performance.now();
+    (await wait(".validation-button.next.highlight")).click();
+    const button = await wait(".modal-dialog .modal-footer .btn");
+    await drawn();
+    const milliseconds = performance.now() - begin;
+    button.click();
+    return milliseconds;
+}})()
+"""
+
 # Sells one product for cash, pressing each button when it is there, and tells when each step was
 # done: the product on the order, the payment screen, the receipt. Ends on a new order.
 SELL = f"""
@@ -245,6 +259,11 @@ class Till:
         """Press Validate; :return: dict of milliseconds until the receipt is there, ``receiptAt``
         (since 1970) and the requests meanwhile"""
         return self._page.value(VALIDATE)
+
+    def validate_in_vain(self):
+        """Press Validate where the spend can't succeed; :return: milliseconds until the cashier
+        reads why"""
+        return self._page.value(VALIDATE_IN_VAIN)
 
     def sell(self):
         """Sell one product for cash; :return: dict of milliseconds for "product", "payment",

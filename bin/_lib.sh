@@ -45,34 +45,40 @@ mkdir -p "$LOGS" "$DATA/filestore" "$CHECKOUT/addons"
 # Leaders of process groups of ours: on_exit ends them with all their children.
 JOBS=()
 
+# progress TEXT BEGIN: how long it has been going on since $SECONDS was BEGIN; in a log, every 15 s.
+progress() {
+    local passed=$((SECONDS - $2))
+    if [[ -t 1 ]]; then
+        ((passed < 1)) || printf '\r  %s ... %d s ' "$1" "$passed"
+    elif ((passed >= PROGRESS_NEXT)); then
+        printf '  %s ... %d s\n' "$1" "$passed"
+        PROGRESS_NEXT=$((passed + 15))
+    fi
+    if ((passed < 3)); then sleep 0.1; else sleep 0.5; fi
+}
+progress_over() {
+    PROGRESS_NEXT=0
+    [[ ! -t 1 ]] || printf '\r\033[K'
+}
+PROGRESS_NEXT=0
+
 # step NAME TEXT COMMAND...: runs it with the time shown and its output in log/NAME.log; then STEP_STATUS.
 # Not for "step ... || ...": there the shell would let the command's own steps fail unseen.
 step() {
-    local text=$2 begin=$SECONDS shown=0 passed
+    local text=$2 begin=$SECONDS job
     STEP_NAME=$1
     STEP_STATUS=0
     shift 2
-    local job
     set -m
     "$@" >"$LOGS/$STEP_NAME.log" 2>&1 </dev/null &
     job=$!
     JOBS+=("$job")
     set +m
-    while kill -0 "$job" 2>/dev/null; do
-        passed=$((SECONDS - begin))
-        if [[ -t 1 ]]; then
-            ((passed < 1)) || printf '\r  %s ... %d s ' "$text" "$passed"
-        elif ((passed >= shown)); then
-            printf '  %s ... %d s\n' "$text" "$passed"
-            shown=$((passed + 15))
-        fi
-        if ((passed < 3)); then sleep 0.1; else sleep 0.5; fi
-    done
+    while kill -0 "$job" 2>/dev/null; do progress "$text" "$begin"; done
     wait "$job" || STEP_STATUS=$?
     JOBS=()
-    passed=$((SECONDS - begin))
-    [[ ! -t 1 ]] || printf '\r\033[K'
-    ((STEP_STATUS)) || say "  $text: done in $passed s"
+    progress_over
+    ((STEP_STATUS)) || say "  $text: done in $((SECONDS - begin)) s"
 }
 
 # take_lock FD WHAT: waits for a lock that another command holds, at most 30 minutes.
