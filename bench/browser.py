@@ -146,6 +146,12 @@ class Page:
             raise BenchError(f"The page failed: {text}")
         return answer["result"].get("value")
 
+    def busy(self):
+        """Seconds that the page's main thread has been busy: scripts, layout, drawing."""
+        self.call("Performance.enable")
+        metrics = self.call("Performance.getMetrics")["metrics"]
+        return next(one["value"] for one in metrics if one["name"] == "TaskDuration")
+
     def wait_for(self, expression, what, limit=60.0):
         """Wait until the expression is true, and return it; also over a change of page."""
 

@@ -73,21 +73,24 @@ def spending(sandbox):
 
 def add_products(tills, member, turns, products):
     table = Table(f"Adding a product, {turns} turns of {products}")
-    times = {side: [] for side in tills}
-    requests = {side: [] for side in tills}
+    drawn, busy, requests = ({side: [] for side in tills} for _figure in range(3))
     for turn in range(-1, turns):
         for side, till in tills.items() if turn % 2 else reversed(tills.items()):
             till.show()
             till.new_order(member["id"] if SIDES[side] else None)
-            milliseconds, asked = till.add_products(products)
+            milliseconds, busy_with_each, asked = till.add_products(products)
             if turn >= 0:
-                times[side].append(median(milliseconds))
+                drawn[side].append(median(milliseconds))
+                busy[side].append(busy_with_each)
                 requests[side] += asked
-    for side in tills:
-        table.row(f"{side}: a product, p50", median(times[side]), "ms")
-    for name, (one, other) in PAIRS.items():
-        ratios = [a / b for a, b in zip(times[one], times[other], strict=True)]
-        table.row(f"{name}, median of pairs", median(ratios), most=MOST_RATIO)
+    for name, figures in (("until it is drawn", drawn), ("browser busy", busy)):
+        for side in tills:
+            table.row(f"{side}: {name}, p50", median(figures[side]), "ms")
+        for pair, (one, other) in PAIRS.items():
+            ratios = [a / b for a, b in zip(figures[one], figures[other], strict=True)]
+            # What is drawn is drawn at the next sixtieth of a second: too coarse for a bound.
+            most = MOST_RATIO if figures is busy else None
+            table.row(f"{pair}: {name}, median of pairs", median(ratios), most=most)
     for name, (one, other) in PAIRS.items():
         more = {_path(address) for address in requests[one]} - {
             _path(address) for address in requests[other]

@@ -237,10 +237,15 @@ class Till:
         self._page.value(f"({NEW_ORDER})({json.dumps(member_id)})")
 
     def add_products(self, count):
-        """Add products one by one; :return: (milliseconds of each, until it is drawn; addresses of
-        the requests meanwhile)"""
+        """Add products one by one.
+
+        :return: (milliseconds of each, until it is drawn; milliseconds that the page was busy with
+            each, on average; addresses of the requests meanwhile)
+        """
+        before = self._page.busy()
         found = self._page.value(f"({ADD_PRODUCTS})({count})")
-        return found["milliseconds"], found["requests"]
+        busy = (self._page.busy() - before) * 1000 / count
+        return found["milliseconds"], busy, found["requests"]
 
     def hold_voucher(self, code):
         """Put a voucher on the order."""
