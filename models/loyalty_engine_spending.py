@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -154,7 +155,7 @@ class LoyaltyEngine(models.Model):
     own_card_only = fields.Boolean(
         string="Only with the Member's Own Code",
         help="Spending takes a code that was scanned on this order. A member who was picked as a "
-        "customer, or whose number was typed, only earns.",
+        "customer, or whose number was typed, only earns. How a member came is what the till says.",
     )
     pin_above = fields.Float(
         string="Manager's PIN Above",
@@ -290,13 +291,22 @@ class LoyaltyEngine(models.Model):
             return super()._read_points_value(client, deadline)
         if not self.rehearsal_member:
             raise ValueError(self.env._("there is no member for rehearsals"))
-        body = self._points_body(REHEARSAL, self.rehearsal_member)
+        currency = self._rehearsal_currency()
+        facts = replace(
+            REHEARSAL, currency=currency.name, currency_decimals=currency.decimal_places
+        )
+        body = self._points_body(facts, self.rehearsal_member)
         taken = client.test_reaction(body, deadline=deadline).points
         if taken is None or taken >= 0:
             raise ValueError(self.env._("the rehearsal took no points"))
         if -taken == REHEARSAL.points:
             raise ValueError(self.env._("the engine's reactor goes by points, not by money"))
         return f"{REHEARSAL.amount / -taken:.8f}"
+
+    def _rehearsal_currency(self):
+        """What the value of a point is in: the currency of the tills, where that is one."""
+        currencies = self.config_ids.currency_id
+        return currencies if len(currencies) == 1 else self.company_id.currency_id
 
     # === Bodies ===
 

@@ -208,6 +208,22 @@ class TestConnection(LoyaltyEngineCase):
         self.assertEqual(self.engine.points_value, 0.004)
         self.assertEqual(self.events("REDEEMED_POINTS"), [])
 
+    def test_a_rehearsal_is_in_the_currency_of_the_till(self):
+        """In its smallest unit, a thousandth of it here: ten points are one, a point is 0.1."""
+        self.config.currency_id.rounding = 0.001
+        self.assertEqual(self.config.currency_id.decimal_places, 3)
+        self.engine.write(
+            {
+                "points_value_source": "reaction",
+                "rehearsal_member": self.member.id,
+                "amount_unit": "minor",
+                "redeem_template": json.dumps({**DEFAULT_REDEEM_TEMPLATE, "amount": "$amount"}),
+            }
+        )
+        self.sandbox.set_options(redeem_points_per_unit=0.01)
+        self.engine.action_check()
+        self.assertEqual(self.engine.points_value, 0.1)
+
     # === Contacts ===
 
     def test_a_member_is_linked_once_per_company(self):
