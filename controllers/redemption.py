@@ -1,5 +1,6 @@
 import functools
-import uuid
+import re
+import time
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 
@@ -7,7 +8,13 @@ from odoo import fields, http
 from odoo.http import request
 from odoo.tools import consteq
 
-from ..engine import DiscountUnreadable, EngineAuthFailed, EngineOutcomeUnknown, read_discounts
+from ..engine import (
+    DiscountUnreadable,
+    EngineAuthFailed,
+    EngineError,
+    EngineOutcomeUnknown,
+    read_discounts,
+)
 from ..models.loyalty_engine_redemption import (
     FREE_STATES,
     HeldElsewhere,
@@ -22,6 +29,8 @@ LONGEST_KEY = 64
 LONGEST_NUMBER = 24
 MOST_CLAIMS = 30
 MOST_VOUCHERS_LISTED = 100
+# NUL, and halves of characters: PostgreSQL has no place for them.
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Refusal(Exception):
@@ -73,11 +82,7 @@ class RedemptionController(TillController):
         member_ref = _text(member_ref, LONGEST_REF)
         engine = config.loyalty_engine_id.sudo()
 
-        def read(client):
-            benefits = client.get_wallet(member_ref).benefits[:MOST_VOUCHERS_LISTED]
-            return [(benefit, self._discounts_of(client, benefit.reward)) for benefit in benefits]
-
-        answer = self._ask(engine, read)
+        answer = self._ask(engine, lambda client: self._read_vouchers(client, terms, member_ref))
         if answer["status"] != "found":
             return answer
         ledger = self._ledger()
@@ -97,6 +102,29 @@ class RedemptionController(TillController):
                 for benefit, raw in answer["value"]
             ],
         }
+
+    def _read_vouchers(self, client, terms, member_ref):
+        """The vouchers of a wallet, each with its raw discounts: None where those can't be read, or
+        not in the time that a cashier waits for all of it.
+
+        :raises EngineError: when the wallet can't be read
+        """
+        ends = time.monotonic() + terms.deadline
+        benefits = client.get_wallet(member_ref, deadline=terms.deadline).benefits
+        vouchers, by_reward = [], {}
+        for benefit in benefits[:MOST_VOUCHERS_LISTED]:
+            reward = benefit.reward
+            raw = reward and reward.discounts
+            if reward and raw is None:
+                left = ends - time.monotonic()
+                if reward.id not in by_reward and left > 0:
+                    try:
+                        by_reward[reward.id] = client.list_discounts(reward.id, deadline=left)
+                    except (EngineError, ValueError):
+                        by_reward[reward.id] = None
+                raw = by_reward.get(reward.id)
+            vouchers.append((benefit, raw))
+        return vouchers
 
     @route("hold_voucher")
     def hold_voucher(
@@ -138,13 +166,13 @@ class RedemptionController(TillController):
             lookups._record(missed=answer["status"] == "unknown")
             if answer["status"] != "found":
                 return answer
-            values = self._checked_values(terms, *answer["value"], member_ref)
+            values = self._checked_values(terms, *answer["value"], member_ref, order_uuid)
         values.update(self._order_values(terms, order_uuid), member_ref=member_ref or None)
         ledger = self._ledger()
         row = ledger._alone("_hold_voucher", values, *limits)
         if at_once and row["state"] == "held":
             request.env["loyalty.engine.redeemer"].sudo()._spend(
-                terms, order_uuid, {row["uuid"]: Decimal(0)}, ""
+                terms, order_uuid, {row["uuid"]: None}, ""
             )
             row = ledger._alone("_row", row["uuid"])
             if row["state"] == "refused":
@@ -192,7 +220,7 @@ class RedemptionController(TillController):
             return reward.discounts
         return client.list_discounts(reward.id)
 
-    def _checked_values(self, terms, code, benefit, reward, raw, member_ref):
+    def _checked_values(self, terms, code, benefit, reward, raw, member_ref, order_uuid):
         """What the ledger keeps of a checked voucher.
 
         :raises DiscountUnreadable: when what it is worth can't be read without guessing
@@ -221,7 +249,7 @@ class RedemptionController(TillController):
             "code_shown": shortened(code),
             # A static code is everybody's: it is claimed for a member, or else for one order.
             "claim_key": ledger._claim_key(
-                code, (member_ref or str(uuid.uuid4())) if is_static else ""
+                code, (member_ref or f"order {order_uuid}") if is_static else ""
             ),
             "discounts": [discount.to_json() for discount in discounts],
             "min_amount": terms.reward_amount(reward and reward.min_amount),
@@ -345,7 +373,6 @@ class RedemptionController(TillController):
         points, amount = self._points_wanted(engine, terms, rate, points, amount, due)
         if engine.pin_above and amount > Decimal(repr(engine.pin_above)):
             self._check_pin(config, engine, pin)
-        max_day = engine.points_max_day
         values = {
             **self._order_values(terms, order_uuid),
             "booking": booking,
@@ -356,7 +383,7 @@ class RedemptionController(TillController):
             "discounts": [{"type": "ABSOLUTE", "value": f"{amount:f}", "skus": [], "venues": []}],
         }
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
-        asked = self._ask(engine, lambda client: redeemer._hold_points(terms, values, max_day))
+        asked = self._ask(engine, lambda client: redeemer._hold_points(terms, values))
         if asked["status"] != "found":
             return asked
         row, available = asked["value"]
@@ -448,8 +475,10 @@ class RedemptionController(TillController):
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
         # Nothing of this transaction is at hand any more while the engine is asked.
         request.env.cr.rollback()
-        rows = redeemer._spend(terms, order_uuid, claims if admits else {}, till_key)
-        return {"status": "done" if admits else "down", "redemptions": rows}
+        # Codes that only this database knows need no engine.
+        is_down = not admits and redeemer._needs_engine(terms.engine_id, order_uuid, claims)
+        rows = redeemer._spend(terms, order_uuid, {} if is_down else claims, till_key)
+        return {"status": "down" if is_down else "done", "redemptions": rows}
 
     @route("redemptions")
     def redemptions(self, config_id, session_id, order_uuid):
@@ -557,13 +586,13 @@ def _plain(amount):
 
 
 def _text(value, longest, optional=False):
-    """A text of the browser's, as it is.
+    """A text of the browser's, as it is, whatever its characters.
 
-    :raises Refusal: for what can't be one
+    :raises Refusal: for what can't be one, or can't be stored as one
     """
     if optional and not value:
         return ""
-    if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
+    if not isinstance(value, str) or not 0 < len(value) <= longest or UNSTORABLE.search(value):
         raise Refusal("failed")
     return value
 

@@ -17,7 +17,9 @@ class LoyaltyEngineCode(models.Model):
     engine_id = fields.Many2one("loyalty.engine", required=True, index=True, ondelete="cascade")
     company_id = fields.Many2one(related="engine_id.company_id", store=True, index=True)
     name = fields.Char(string="Reward", required=True)
-    code = fields.Char(required=True, help="Taken as it is, capitals and blanks included.")
+    code = fields.Char(
+        required=True, trim=False, help="Taken as it is, capitals and blanks included."
+    )
     discount_type = fields.Selection(
         [
             ("ABSOLUTE", "Money off"),

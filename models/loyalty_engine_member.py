@@ -26,6 +26,7 @@ class LoyaltyEngineMember(models.Model):
             "INSERT INTO loyalty_engine_member (engine_id, ref, turns) VALUES (%s, %s, 0)"
             " ON CONFLICT DO NOTHING",
             (engine_id, ref),
+            log_exceptions=False,
         )
 
     @api.model
@@ -37,4 +38,6 @@ class LoyaltyEngineMember(models.Model):
         self.env.cr.execute(
             "UPDATE loyalty_engine_member SET turns = turns + 1 WHERE engine_id = %s AND ref = %s",
             (engine_id, ref),
+            # Met each day, and begun anew: nothing for the log, least of all whose turn it was.
+            log_exceptions=False,
         )

@@ -2,6 +2,7 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from decimal import ROUND_CEILING
 
 from odoo import api, models
 
@@ -48,6 +49,9 @@ class Terms:
     redeem_event_type: str
     redeem_template: dict
     amount_unit: str
+    can_read_reactions: bool = True
+    points_step: int = 1
+    points_max_day: int = 0
     # Of the till
     currency_id: int = 0
     currency: str = ""
@@ -131,28 +135,45 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
             redeem_event_type=engine.redeem_event_type,
             redeem_template=engine._template("redeem_template"),
             amount_unit=engine.amount_unit,
+            can_read_reactions=engine.can_read_reactions,
+            points_step=engine.points_step,
+            points_max_day=engine.points_max_day,
         )
 
     # === The balance ===
 
     @api.model
-    def _read_balance(self, engine_id, client, member_ref, ends):
+    def _read_balance(self, terms, member_ref, ends):
         """The member's balance, and since when what was spent is known to be part of it.
+
+        A reaction that can't be read leaves its spending as not shown yet.
 
         :param ends: when to give up, on the monotonic clock
         :return: (Decimal points, datetime of the database's clock)
         :raises EngineError: when it can't be read
         """
         ledger = self.env["loyalty.engine.redemption"]
-        for row in ledger._alone("_unshown", engine_id, member_ref, MOST_REACTIONS):
-            reactions = client.get_event_reactions(row["event_ref"], deadline=_left(ends))
-            if reactions.points is not None:
-                ledger._alone("_note_shown", row["uuid"], -reactions.points)
+        if terms.can_read_reactions:
+            for row in ledger._alone("_unshown", terms.engine_id, member_ref, MOST_REACTIONS):
+                self._look_for_reaction(terms, row, ends)
         read_at = ledger._alone("_now")
-        balance = client.get_wallet(member_ref, deadline=_left(ends)).balance
+        balance = terms.client.get_wallet(member_ref, deadline=_left(ends)).balance
         if balance is None:
             raise EngineAnswerUnreadable("the wallet has no balance")
         return balance, read_at
+
+    @api.model
+    def _look_for_reaction(self, terms, row, ends):
+        """:raises EngineError: when the engine can't be asked"""
+        try:
+            reactions = terms.client.get_event_reactions(row["event_ref"], deadline=_left(ends))
+        except (EngineRejected, EngineAuthFailed, EngineAnswerUnreadable) as error:
+            _logger.info("loyalty engine %s: %s", terms.engine_id, error)
+            return
+        if reactions.points is not None:
+            self.env["loyalty.engine.redemption"]._alone(
+                "_note_shown", row["uuid"], -reactions.points
+            )
 
     @api.model
     def _available(self, terms, member_ref, order_uuid):
@@ -160,7 +181,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         :raises EngineError: when the balance can't be read
         """
         balance, read_at = self._read_balance(
-            terms.engine_id, terms.client, member_ref, time.monotonic() + terms.deadline
+            terms, member_ref, time.monotonic() + terms.deadline
         )
         taken = self.env["loyalty.engine.redemption"]._alone(
             "_taken", terms.engine_id, member_ref, read_at, with_holds=True, but_order=order_uuid
@@ -168,7 +189,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         return balance, balance - taken
 
     @api.model
-    def _hold_points(self, terms, values, most_a_day):
+    def _hold_points(self, terms, values):
         """Read the balance, and hold points for an order.
 
         :return: (row or None, points that are available)
@@ -177,9 +198,9 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         ledger = self.env["loyalty.engine.redemption"]
         ledger._alone("_ensure_member", terms.engine_id, values["member_ref"])
         balance, read_at = self._read_balance(
-            terms.engine_id, terms.client, values["member_ref"], time.monotonic() + terms.deadline
+            terms, values["member_ref"], time.monotonic() + terms.deadline
         )
-        return ledger._alone("_hold_points", values, balance, read_at, most_a_day)
+        return ledger._alone("_hold_points", values, balance, read_at, terms.points_max_day)
 
     # === Spending ===
 
@@ -187,7 +208,8 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
     def _spend(self, terms, order_uuid, claims, till_key):
         """Spend what an order holds, one after the other, until one isn't confirmed.
 
-        :param claims: dict of uuid to Decimal, what the till takes off the order for each
+        :param claims: dict of uuid to Decimal, what the till takes off the order for each; None
+            where that will be known at the payment
         :param till_key: the till that is at the payment; "" when no payment is near
         :return: list of rows as the till sees them
         :raises LedgerBusy: when the ledger could not be read
@@ -203,24 +225,35 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
 
     @api.model
     def _spend_one(self, terms, row, amount, till_key, ends):
-        """:return: whether it is spent for certain"""
+        """:return: whether it is spent for certain, or needn't be: the next one may follow"""
         ledger = self.env["loyalty.engine.redemption"]
         if row["state"] in ("spent", "settled"):
+            self._freeze(row, amount, till_key)
             return not row["is_dropped"]
         if row["state"] == "spending":
             return self._await_other(row["uuid"], ends)
         if row["state"] not in ("held", "expired") or ends - time.monotonic() < LEAST_TIME:
             return False
-        balance = read_at = None
+        asked = _worth(row, amount, terms.points_step)
+        if row["kind"] == "points" and not asked["points"]:
+            # Nothing is taken off for them: they stay held, and the rest may go on.
+            return True
+        send = balance = read_at = None
         try:
             # Whatever can go wrong before goes wrong before the row says that it is being sent.
-            send = self._request(terms, row, amount, ends)
             if row["kind"] == "points":
-                balance, read_at = self._read_balance(
-                    terms.engine_id, terms.client, row["member_ref"], ends
-                )
+                balance, read_at = self._read_balance(terms, row["member_ref"], ends)
+            if not row["is_local"]:
+                send = self._request(terms, asked, amount, ends)
             began = ledger._alone(
-                "_begin_spending", row, amount, till_key, balance=balance, read_at=read_at
+                "_begin_spending",
+                asked,
+                amount,
+                till_key,
+                ends - LEAST_TIME,
+                balance=balance,
+                read_at=read_at,
+                most_a_day=terms.points_max_day,
             )
         except NotSpendable as error:
             ledger._alone("_refuse", row["uuid"], str(error))
@@ -231,6 +264,26 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         if not began:
             return self._await_other(row["uuid"], ends)
         return row["is_local"] or self._send(terms, row, send, ends)
+
+    @api.model
+    def _needs_engine(self, engine_id, order_uuid, uuids):
+        """Whether something of these still has to be asked of the engine."""
+        return any(
+            row["uuid"] in uuids and not row["is_local"] and row["state"] in ("held", "expired")
+            for row in self.env["loyalty.engine.redemption"]._alone(
+                "_of_order", engine_id, order_uuid
+            )
+        )
+
+    @api.model
+    def _freeze(self, row, amount, till_key):
+        """At the payment: what was burned before is worth what the till takes off for it now."""
+        if row["state"] != "spent" or row["claimed_amount"] is not None or not till_key:
+            return
+        try:
+            self.env["loyalty.engine.redemption"]._alone("_freeze", row["uuid"], amount, till_key)
+        except LedgerBusy:
+            _logger.info("loyalty engine: amount of %s not frozen", row["uuid"])
 
     @api.model
     def _await_other(self, redemption_uuid, ends):
@@ -304,7 +357,14 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         except EngineError as error:
             self._note(terms.engine_id, error)
             if error.nothing_happened:
-                self._write(row, "held", reason=str(error)[:200])
+                # As it was held: another claim may be worth all of it.
+                self._write(
+                    row,
+                    "held",
+                    points=row["points"],
+                    amount=row["amount"],
+                    reason=str(error)[:200],
+                )
                 return False
             self._write(row, "unknown", reason=str(error)[:200])
             return self._look_up_now(terms, row, ends)
@@ -403,6 +463,20 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
             error, (EngineRejected, EngineAuthFailed)
         ):
             self.env["loyalty.engine.health"]._note_failure(engine_id, str(error))
+
+
+def _worth(row, amount, step):
+    """A row as it is to be spent: with no more points than the claim is worth. The fewest, in whole
+    steps, that are worth at least as much at the rate at which they were held; never more than are
+    held.
+
+    :param amount: Decimal, what the till takes off the order for it
+    """
+    points, worth = decimal_of(row["points"]), decimal_of(row["amount"])
+    if row["kind"] != "points" or amount >= worth:
+        return row
+    needed = (points * amount / worth / step).to_integral_value(ROUND_CEILING) * step
+    return {**row, "points": min(points, needed), "amount": amount}
 
 
 def _left(ends):

@@ -17,8 +17,8 @@ _logger = logging.getLogger(__name__)
 # Short transactions that met another one run again, so often, after 5 to 50 ms.
 MOST_TRIES = 10
 SHORTEST_BREAK, LONGEST_BREAK = 0.005, 0.05
-# How long one waits for the lock of an order that is being stored.
-ORDER_LOCK_LIMIT = "2s"
+# Seconds that one waits for a lock while a cashier waits, such as that of an order being stored.
+LOCK_LIMIT = 2.0
 # From the first spend to the end of the payment, renewed by the till.
 LEASE = timedelta(minutes=3)
 # Seconds until an unknown outcome is looked up for the first time after the till did.
@@ -59,7 +59,7 @@ ENDED_STATES = ("settled", "returned", "stranded", "made_good", "released", "ref
 
 
 class LedgerBusy(Exception):
-    """A short transaction met others each time; nothing was written."""
+    """A short transaction met others, each time or until its time was over; nothing was written."""
 
 
 class HeldElsewhere(Exception):
@@ -379,6 +379,7 @@ class LoyaltyEngineRedemption(models.Model):
                 "now_": self.env.cr.now(),
                 "user_": self.env.uid,
             },
+            log_exceptions=False,
         )
         moved = self.env.cr.fetchone()
         if moved:
@@ -433,6 +434,8 @@ class LoyaltyEngineRedemption(models.Model):
             f"INSERT INTO loyalty_engine_redemption ({', '.join(values)})"
             f" VALUES ({', '.join(['%s'] * len(values))}) RETURNING id",
             tuple(values.values()),
+            # Whoever comes second is told by `_alone`; the log would tell the code.
+            log_exceptions=False,
         )
         self._note_step(self.env.cr.fetchone()[0], None, "held")
         return self._row(values["uuid"])
@@ -494,7 +497,8 @@ class LoyaltyEngineRedemption(models.Model):
 
     @api.model
     def _hold_points(self, values, balance, read_at, most_a_day):
-        """Claim points of a member for an order; what the order merely held before goes.
+        """Claim points of a member for an order, in the place of what it merely held before; that
+        stays where the answer is no.
 
         :param balance: Decimal, as read from the engine from ``read_at`` on
         :param most_a_day: points of a member in 24 hours; 0 = no limit
@@ -503,32 +507,50 @@ class LoyaltyEngineRedemption(models.Model):
         """
         engine_id, member_ref = values["engine_id"], values["member_ref"]
         self.env["loyalty.engine.member"]._lock(engine_id, member_ref)
-        for row in self._of_order(engine_id, values["order_uuid"]):
+        order_uuid = values["order_uuid"]
+        before = [row for row in self._of_order(engine_id, order_uuid) if row["kind"] == "points"]
+        for row in before:
             is_off = row["is_dropped"] or row["state"] in OFF_STATES
-            if row["kind"] == "points" and row["state"] in SENT_STATES and not is_off:
+            if row["state"] in SENT_STATES and not is_off:
                 raise NotSpendable(self.env._("Points were spent on this order already."))
-            if row["kind"] == "points":
-                self._move(row["uuid"], ("held",), "released")
         points = decimal_of(values["points"])
-        available = balance - self._taken(engine_id, member_ref, read_at, with_holds=True)
+        available = balance - self._taken(
+            engine_id, member_ref, read_at, with_holds=True, but_order=order_uuid
+        )
         if points > available:
             return None, available
-        if most_a_day and self._spent_since_yesterday(engine_id, member_ref) + points > most_a_day:
-            raise NotSpendable(self.env._("At most %s points a day.", most_a_day))
+        self._check_day(engine_id, member_ref, points, most_a_day, order_uuid)
+        for row in before:
+            self._move(row["uuid"], ("held",), "released")
         return self._add({**values, "kind": "points"}), available
 
     @api.model
-    def _spent_since_yesterday(self, engine_id, member_ref):
+    def _check_day(self, engine_id, member_ref, points, most_a_day, order_uuid, with_holds=True):
+        """Refuse more points of a member than may be spent in 24 hours; 0 = no limit.
+
+        :param points: Decimal, to be spent besides those of the last 24 hours
+        :param order_uuid: what this order itself holds doesn't count
+        :param with_holds: whether what other orders merely hold counts too
+        :raises NotSpendable: when that is too much
+        """
+        if not most_a_day:
+            return
         rows = self._rows(
             "redemption.engine_id = %(engine)s AND redemption.member_ref = %(member)s"
-            " AND redemption.kind = 'points' AND redemption.create_date > %(since)s"
-            " AND redemption.state NOT IN %(free)s",
+            " AND redemption.kind = 'points'"
+            " AND COALESCE(redemption.sent_at, redemption.create_date) > %(since)s"
+            " AND redemption.state NOT IN %(free)s"
+            " AND (redemption.state != 'held'"
+            "      OR (%(with_holds)s AND redemption.order_uuid != %(order)s))",
             engine=engine_id,
             member=member_ref,
             since=self.env.cr.now() - timedelta(days=1),
             free=FREE_STATES,
+            with_holds=with_holds,
+            order=order_uuid,
         )
-        return sum((decimal_of(row["points"]) for row in rows), Decimal(0))
+        if sum((decimal_of(row["points"]) for row in rows), points) > most_a_day:
+            raise NotSpendable(self.env._("At most %s points a day.", most_a_day))
 
     @api.model
     def _renew(self, engine_id, order_uuid, hold_seconds, till_key, at_payment):
@@ -605,15 +627,23 @@ class LoyaltyEngineRedemption(models.Model):
     # === Spending: write first, send after ===
 
     @api.model
-    def _begin_spending(self, row, amount, till_key, balance=None, read_at=None):
+    def _begin_spending(
+        self, row, amount, till_key, until, balance=None, read_at=None, most_a_day=0
+    ):
         """The guard: from held to spending, just before the request leaves.
 
-        :param amount: Decimal, what the till takes off the order for it; frozen from now on
+        :param row: as it is to be spent: of points with as many as the claim is worth
+        :param amount: Decimal, what the till takes off the order for it, frozen from now on; None
+            when no payment is near: see :meth:`_freeze`
         :param till_key: the till that is at the payment; "" when no payment is near
+        :param until: when it is too late to send, on the monotonic clock
         :param balance: Decimal, of points: read again from ``read_at`` on
+        :param most_a_day: points of a member in 24 hours; 0 = no limit
         :return: whether it is this one that sends
         :raises NotSpendable: when it can't be spent
+        :raises LedgerBusy: when it is too late to send; it stays held
         """
+        self._limit_locks(until)
         if row["kind"] == "points":
             self.env["loyalty.engine.member"]._lock(row["engine_id"], row["member_ref"])
         self._check_order_is_open(row["order_uuid"])
@@ -629,18 +659,65 @@ class LoyaltyEngineRedemption(models.Model):
                 )
                 self._move(row["uuid"], ("held", "expired"), "refused", reason=reason)
                 return False
+            self._check_day(
+                row["engine_id"],
+                row["member_ref"],
+                decimal_of(row["points"]),
+                most_a_day,
+                row["order_uuid"],
+                with_holds=False,
+            )
         # Checked again just now.
         self._move(row["uuid"], ("expired",), "held")
-        now = self.env.cr.now()
-        lease = {"lease_until": now + LEASE, "lease_key": till_key} if till_key else {}
-        return self._move(
+        is_begun = self._move(
             row["uuid"],
             ("held",),
             "spent" if row["is_local"] else "spending",
-            sent_at=now,
+            sent_at=self.env.cr.now(),
+            points=row["points"],
+            amount=row["amount"],
             claimed_amount=amount,
             reason=None,
-            **lease,
+            **self._lease(till_key),
+        )
+        if time.monotonic() >= until:
+            raise LedgerBusy()
+        return is_begun
+
+    @api.model
+    def _lease(self, till_key):
+        """What says that a till is at the payment; nothing where none is near."""
+        if not till_key:
+            return {}
+        return {"lease_until": self.env.cr.now() + LEASE, "lease_key": till_key}
+
+    @api.model
+    def _limit_locks(self, until):
+        """Wait in this transaction for no lock beyond ``until``, on the monotonic clock.
+
+        Its first statement: SET, unlike SELECT, does not decide yet which data is seen.
+
+        :raises LedgerBusy: when that is over
+        """
+        left = min(until - time.monotonic(), LOCK_LIMIT)
+        if left <= 0:
+            raise LedgerBusy()
+        # 0 would mean for ever.
+        self.env.cr.execute("SET LOCAL lock_timeout = %s", (max(int(left * 1000), 1),))
+
+    @api.model
+    def _freeze(self, redemption_uuid, amount, till_key):
+        """At the payment: keep what the till takes off for a voucher that was burned before.
+
+        :param amount: Decimal
+        """
+        self._move(
+            redemption_uuid,
+            ("spent",),
+            "spent",
+            self.env._("at the payment"),
+            claimed_amount=amount,
+            **self._lease(till_key),
         )
 
     @api.model
@@ -657,8 +734,11 @@ class LoyaltyEngineRedemption(models.Model):
 
         The order's row is locked meanwhile, so that nobody cancels it in between.
         """
-        self.env.cr.execute("SELECT set_config('lock_timeout', %s, true)", (ORDER_LOCK_LIMIT,))
-        self.env.cr.execute("SELECT state FROM pos_order WHERE uuid = %s FOR SHARE", (order_uuid,))
+        self.env.cr.execute(
+            "SELECT state FROM pos_order WHERE uuid = %s FOR SHARE",
+            (order_uuid,),
+            log_exceptions=False,
+        )
         states = [state for (state,) in self.env.cr.fetchall()]
         self.env.cr.execute(
             "SELECT 1 FROM loyalty_engine_tombstone WHERE order_uuid = %s", (order_uuid,)

@@ -1,3 +1,4 @@
+import time
 import uuid
 from datetime import timedelta
 from decimal import Decimal
@@ -7,6 +8,7 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..models.loyalty_engine_redemption import LedgerBusy
 from ..sandbox import demo
 from .common import TillCase
 
@@ -171,6 +173,19 @@ class TestPoints(RedemptionCase):
         self.assertEqual(self.hold_points(101, other)["status"], "limit")
         self.assertEqual(self.hold_points(100, other)["status"], "held")
 
+    def test_the_daily_maximum_counts_at_the_spend_too(self):
+        self.engine.points_max_day = 1000
+        self.sandbox.adjust(self.member.id, points=5000)
+        first = self.held_points(1000)
+        self.let_pass(1000)
+        self.recover()
+        other = str(uuid.uuid4())
+        self.spend(self.held_points(1000, other), order_uuid=other)
+        refused = self.spend(first)[first["uuid"]]
+        self.assertEqual(refused["state"], "refused")
+        self.assertIn("1000", refused["reason"])
+        self.assertEqual(len(self.events("REDEEMED_POINTS")), 1)
+
     def test_what_others_hold_is_not_available(self):
         balance = self.points()
         self.held_points(500)
@@ -182,6 +197,53 @@ class TestPoints(RedemptionCase):
         second = self.held_points(300)
         self.assertState(first, "released")
         self.assertState(second, "held")
+
+    def test_a_second_amount_that_is_refused_leaves_the_first(self):
+        first = self.held_points(500)
+        self.assertEqual(self.hold_points(self.points() + 1, due="1000")["status"], "too_many")
+        self.assertState(first, "held")
+
+    def claim(self, redemption, amount):
+        """Spend what is held with less taken off than it was held for."""
+        return self.spend({**redemption, "amount": amount})[redemption["uuid"]]
+
+    def test_no_more_points_than_the_order_takes_off(self):
+        """Goods went after they were held: they are lowered to the fewest that are worth it."""
+        before = self.points()
+        redemption = self.held_points(500)
+        spent = self.claim(redemption, "3.00")
+        self.assertEqual((spent["points"], spent["amount"], spent["frozen_amount"]), (300, "3", "3"))
+        (event,) = self.events("REDEEMED_POINTS")
+        self.assertEqual(event["payload"]["points"], 300)
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.points(), before - 300)
+        # The others are free again.
+        other = str(uuid.uuid4())
+        self.assertEqual(self.hold_points(before - 300, other, due="1000")["status"], "held")
+
+    def test_points_are_lowered_in_whole_steps_and_never_raised(self):
+        self.engine.points_step = 40
+        self.sandbox.adjust(self.member.id, points=5000)
+        for claimed, points in (("3.01", 320), ("4.79", 480), ("4.80", 480), ("9.00", 480)):
+            with self.subTest(claimed=claimed):
+                self.order_uuid = str(uuid.uuid4())
+                redemption = self.held_points(500)
+                self.assertEqual(redemption["points"], 480)
+                self.assertEqual(self.claim(redemption, claimed)["points"], points)
+
+    def test_points_that_were_lowered_and_not_sent_are_held_as_before(self):
+        redemption = self.held_points(500)
+        self.sandbox.faults(kind="throttle", method="POST", path="/events")
+        held = self.claim(redemption, "3.00")
+        self.assertEqual((held["state"], held["points"], held["amount"]), ("held", 500, "5"))
+        self.sandbox.clear_faults()
+        self.end_the_rest()
+        self.assertEqual(self.claim(redemption, "5.00")["points"], 500)
+
+    def test_nothing_is_spent_for_what_takes_nothing_off(self):
+        redemption = self.held_points(500)
+        self.assertEqual(self.claim(redemption, "0")["state"], "held")
+        self.assertFalse(self.events("REDEEMED_POINTS"))
 
     def test_what_is_sent_counts_until_its_reaction_is_seen(self):
         balance = self.points()
@@ -198,6 +260,41 @@ class TestPoints(RedemptionCase):
         answer = self.ask("points_terms", member_ref=self.member.id, order_uuid=str(uuid.uuid4()))
         self.assertEqual(answer["balance"], balance - 500)
         self.assertEqual(answer["available"], balance - 500)
+
+    def reactions_asked(self):
+        return [one for one in self.sandbox.requests() if one["path"].endswith("/reactions")]
+
+    def test_reactions_that_are_not_to_be_read(self):
+        """What was sent is subtracted for as long as it can be late; nobody asks."""
+        self.engine.can_read_reactions = False
+        balance = self.points()
+        self.spent_points(500)
+        self.sandbox.wait_for_reactors()
+        terms = {"member_ref": self.member.id, "order_uuid": str(uuid.uuid4())}
+        self.assertEqual(self.ask("points_terms", **terms)["available"], balance - 1000)
+        self.let_pass(LATE + 10)
+        self.assertEqual(self.ask("points_terms", **terms)["available"], balance - 500)
+        self.assertFalse(self.reactions_asked())
+
+    def test_reactions_that_can_not_be_read(self):
+        """The member can still spend what is surely there."""
+        balance, other = self.points(), str(uuid.uuid4())
+        spent = self.spent_points(500)
+        self.sandbox.wait_for_reactors()
+        for fault in (
+            {"kind": "refuse", "status": 404},
+            {"kind": "refuse", "status": 403},
+            {"kind": "unreadable"},
+        ):
+            with self.subTest(**fault):
+                self.sandbox.faults(path="/events/*/reactions", **fault)
+                answer = self.hold_points(balance - 1000, other)
+                self.assertEqual(answer["status"], "held", answer)
+                self.assertFalse(self.row(spent).shown_at)
+                # It counts as not shown yet.
+                answer = self.hold_points(balance - 999, other, due="1000")
+                self.assertEqual(answer, {"status": "too_many", "available": balance - 1000})
+        self.assertTrue(self.reactions_asked())
 
     def test_refused_at_the_spend_when_another_channel_was_faster(self):
         redemption = self.held_points(500)
@@ -337,13 +434,45 @@ class TestUnknown(RedemptionCase):
         self.end_the_rest()
         self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
 
+    def test_with_too_little_time_left_nothing_is_sent(self):
+        redemption = self.held_points(500)
+        self.sandbox.faults(kind="latency", path="/users/*/wallet", seconds=1.5)
+        with patch(f"{REDEEMER}.SPEND_LIMIT", 2.0):
+            self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "held")
+        self.assertFalse(self.row(redemption).sent_at)
+        self.assertFalse(self.events("REDEEMED_POINTS"))
+
+    def test_the_guard_keeps_to_the_time(self):
+        redemption = self.held_points(500)
+        ledger = self.env["loyalty.engine.redemption"]
+        row, balance = ledger._row(redemption["uuid"]), Decimal(5000)
+        arguments = {"balance": balance, "read_at": row["create_date"]}
+        with self.assertRaises(LedgerBusy):
+            ledger._begin_spending(row, Decimal(5), "till-1", time.monotonic(), **arguments)
+        limits = []
+
+        def wait_for_lock(_ledger, _order_uuid):
+            self.env.cr.execute("SELECT setting::int FROM pg_settings WHERE name = 'lock_timeout'")
+            limits.extend(self.env.cr.fetchone())
+            time.sleep(0.3)
+
+        with (
+            patch.object(type(ledger), "_check_order_is_open", wait_for_lock),
+            self.assertRaises(LedgerBusy),
+            self.env.cr.savepoint(),
+        ):
+            ledger._begin_spending(row, Decimal(5), "till-1", time.monotonic() + 0.3, **arguments)
+        self.assertState(redemption, "held")
+        (milliseconds,) = limits
+        self.assertTrue(0 < milliseconds <= 300, milliseconds)
+
     def test_a_sender_that_died_is_looked_up(self):
         redemption = self.held_points(500)
 
         row = self.row(redemption)._row(redemption["uuid"])
         balance, read_at = Decimal(5000), row["create_date"]
         row_was_sent = self.row(redemption)._begin_spending(
-            row, Decimal(5), "till-1", balance=balance, read_at=read_at
+            row, Decimal(5), "till-1", time.monotonic() + 5, balance=balance, read_at=read_at
         )
         self.assertTrue(row_was_sent)
         self.assertState(redemption, "spending")
@@ -571,6 +700,45 @@ class TestVouchers(RedemptionCase):
         self.assertState(first, "released")
         self.assertEqual(self.hold(self.FIVE.code, order_uuid=other)["status"], "held")
 
+    def test_two_tills_on_one_voucher_leave_no_code_in_the_log(self):
+        """The other one's row is not to be seen yet when this one inserts its own."""
+        self.held(self.LATER.code, benefit=self.LATER.id)
+        ledger = type(self.env["loyalty.engine.redemption"])
+        claims = ledger._claims
+        with (
+            patch.object(ledger, "_claims", autospec=True) as looked,
+            self.assertNoLogs("odoo.sql_db", "WARNING"),
+        ):
+            looked.side_effect = lambda *args: [] if looked.call_count == 1 else claims(*args)
+            answer = self.hold(self.LATER.code, order_uuid=str(uuid.uuid4()))
+        self.assertEqual(answer["status"], "held_elsewhere")
+        self.assertEqual(looked.call_count, 2)
+
+    def test_a_static_code_is_on_an_order_once(self):
+        self.sandbox.add_benefit(self.member.id, demo.BENEFITS[10].reward_id, code="SPRING")
+        first = self.held("SPRING", member_ref="")
+        self.assertEqual(self.held("SPRING", member_ref="")["uuid"], first["uuid"])
+        other = self.held("SPRING", member_ref="", order_uuid=str(uuid.uuid4()))
+        self.assertNotEqual(other["uuid"], first["uuid"])
+
+    def test_codes_are_passed_as_they_are(self):
+        for code in (
+            "NO\u00a0BREAK",
+            "\x1d01GS1\x1d21",
+            "ZERO\u200bWIDTH",
+            " blanks ",
+            "Case",
+            "\ttab\n",
+        ):
+            with self.subTest(code=code):
+                self.sandbox.add_benefit(self.member.id, self.FIVE.reward_id, code=code)
+                redemption = self.held(code)
+                self.assertEqual(self.row(redemption).code, code)
+                self.ask("release", order_uuid=self.order_uuid, uuids=[redemption["uuid"]])
+        for code in ("NU\0L", "\ud800", "x" * 5001, "", 7, ["x"]):
+            with self.subTest(code=code):
+                self.assertEqual(self.hold(code)["status"], "failed")
+
     def test_an_expired_hold_that_another_took_is_refused(self):
         first = self.held(self.FIVE.code)
         self.let_pass(1000)
@@ -622,6 +790,73 @@ class TestVouchers(RedemptionCase):
         self.assertEqual(states[self.TEN.id]["where"], self.config.name)
         self.assertEqual(states[self.THIRTY.id]["min_amount"], "30")
         self.assertNotIn(self.FIVE.code, str(answer))
+
+    def discounts_asked(self):
+        return [one for one in self.sandbox.requests() if one["path"].endswith("/discounts")]
+
+    def test_wallet_whose_discounts_are_read_one_by_one(self):
+        """Each reward once; one that can't be read is a card, not a failed list."""
+        self.sandbox.set_options(wallet_discounts=False)
+        self.sandbox.faults(kind="refuse", path=f"/rewards/{self.TEN.reward_id}/discounts")
+        answer = self.ask("vouchers", member_ref=self.member.id)
+        self.assertEqual(answer["status"], "found")
+        states = {card["benefit"]: card["state"] for card in answer["vouchers"]}
+        self.assertEqual(states[self.FIVE.id], "usable")
+        self.assertEqual(states[self.TEN.id], "unreadable")
+        paths = [one["path"] for one in self.discounts_asked()]
+        self.assertEqual(len(paths), len(set(paths)))
+
+    def test_wallet_whose_discounts_take_too_long(self):
+        """All of it takes no longer than a cashier waits for one answer."""
+        self.engine.till_deadline = 1
+        self.sandbox.set_options(wallet_discounts=False)
+        self.sandbox.faults(kind="latency", path="/rewards/*/discounts", seconds=0.7)
+        answer = self.ask("vouchers", member_ref=self.member.id)
+        self.assertEqual(answer["status"], "found")
+        self.assertEqual(len(answer["vouchers"]), len(self.sandbox.benefits(member=self.member.id)))
+        self.assertLessEqual(len(self.discounts_asked()), 2)
+
+    def import_codes(self, *lines):
+        """As from a file that a manager uploads."""
+        columns = ["engine_id/.id", "name", "code", "discount_type", "value"]
+        content = "\n".join(f'{self.engine.id},Flyer,"{code}",ABSOLUTE,5' for code in lines)
+        upload = self.env["base_import.import"].create(
+            {
+                "res_model": "loyalty.engine.code",
+                "file": content.encode(),
+                "file_type": "text/csv",
+                "file_name": "codes.csv",
+            }
+        )
+        options = {"quoting": '"', "separator": ",", "has_headers": False}
+        result = upload.execute_import(columns, columns, options)
+        self.assertFalse(result["messages"], result["messages"])
+
+    def test_own_codes_are_imported_as_they_are(self):
+        self.import_codes(" Flyer 1 ", "flyer 2")
+        self.assertEqual(self.held(" Flyer 1 ")["discounts"][0]["value"], "5.0000")
+        self.assertEqual(self.hold("Flyer 1")["status"], "unknown")
+
+    def test_own_codes_need_no_engine(self):
+        """Neither one that answers, nor one that is asked; what needs it waits with all else."""
+        self.engine.voucher_user = "account_number"
+        self.import_codes("Flyer 1", "Flyer 2")
+        voucher, own = self.held(self.FIVE.code), self.held("Flyer 1")
+        self.env["loyalty.engine.health"]._note_failure(self.engine.id, "down")
+        self.env.cr.execute("UPDATE loyalty_engine_health SET failures = 3")
+        self.rest_on()
+        self.sandbox.stop()
+        try:
+            states = self.spend(voucher, own, status="down")
+            self.assertEqual({one["state"] for one in states.values()}, {"held"})
+            self.assertEqual(self.spend(own)[own["uuid"]]["state"], "spent")
+            # The breaker lets one go and try.
+            self.end_the_rest()
+            other = str(uuid.uuid4())
+            own = self.held("Flyer 2", order_uuid=other)
+            self.assertEqual(self.spend(own, order_uuid=other)[own["uuid"]]["state"], "spent")
+        finally:
+            self.sandbox.start()
 
     def test_own_codes(self):
         """A pool that the engine doesn't validate: single use, and free again if the sale dies."""
@@ -712,3 +947,25 @@ class TestVouchers(RedemptionCase):
         redemption = self.held(self.FIVE.code)
         self.assertEqual(redemption["state"], "spent")
         self.assertEqual(len(self.burns(self.FIVE)), 1)
+        # What it is worth follows the basket until it comes to paying.
+        self.assertIsNone(redemption["frozen_amount"])
+        order = self.pay(redemption, state="draft")
+        expected = order._loyalty_engine_expected_discounts([redemption])
+        self.assertEqual(expected, {redemption["uuid"]: Decimal("5.00")})
+
+    def test_burned_at_once_and_paid(self):
+        self.engine.burn_moment = "at_once"
+        redemption = self.held(self.FIVE.code)
+        spent = self.spend({**redemption, "amount": "5.00"})[redemption["uuid"]]
+        self.assertEqual((spent["state"], spent["frozen_amount"]), ("spent", "5"))
+        self.assertTrue(self.row(redemption).lease_until)
+        # Frozen once.
+        self.spend({**redemption, "amount": "4.00"})
+        order = self.pay(redemption)
+        self.recover()
+        row = self.row(redemption)
+        self.assertEqual((row.state, row.claimed_amount), ("settled", 5))
+        given = order._loyalty_engine_given_discounts()
+        self.assertEqual(given, {redemption["uuid"]: Decimal("5.00")})
+        self.assertEqual(len(self.burns(self.FIVE)), 1)
+        self.assertFalse(self.cases())
