@@ -180,9 +180,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         """:return: (balance, what of it an order can have): Decimal points
         :raises EngineError: when the balance can't be read
         """
-        balance, read_at = self._read_balance(
-            terms, member_ref, time.monotonic() + terms.deadline
-        )
+        balance, read_at = self._read_balance(terms, member_ref, time.monotonic() + terms.deadline)
         taken = self.env["loyalty.engine.redemption"]._alone(
             "_taken", terms.engine_id, member_ref, read_at, with_holds=True, but_order=order_uuid
         )

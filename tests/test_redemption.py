@@ -212,7 +212,9 @@ class TestPoints(RedemptionCase):
         before = self.points()
         redemption = self.held_points(500)
         spent = self.claim(redemption, "3.00")
-        self.assertEqual((spent["points"], spent["amount"], spent["frozen_amount"]), (300, "3", "3"))
+        self.assertEqual(
+            (spent["points"], spent["amount"], spent["frozen_amount"]), (300, "3", "3")
+        )
         (event,) = self.events("REDEEMED_POINTS")
         self.assertEqual(event["payload"]["points"], 300)
         self.sandbox.wait_for_reactors()
