@@ -410,6 +410,7 @@ class LoyaltyEngine(models.Model):
             "points_value": self._known_points_value(),
             "estimated_points_per_unit": self.estimated_points_per_unit,
             "time_limit": self.till_deadline,
+            "member_code_prefix": self.member_code_prefix or "",
         }
 
     def _known_points_value(self):

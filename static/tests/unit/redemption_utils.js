@@ -1,4 +1,5 @@
 import { onRpc, patchWithCleanup } from "@web/../tests/web_test_helpers";
+import { advanceTime, Deferred } from "@odoo/hoot-mock";
 import { PosOrderLine } from "@point_of_sale/../tests/unit/data/pos_order_line.data";
 import { getFilledOrder } from "@point_of_sale/../tests/unit/utils";
 import { setupTill } from "./utils";
@@ -107,6 +108,43 @@ export async function setupSpending({ answers = {}, connection = {}, members = {
 export function spend(ledger, uuid, amount) {
     const row = ledger.rows.find((item) => item.uuid === uuid);
     Object.assign(row, { state: "spent", frozen_amount: amount });
+}
+
+/** The server does what it is asked for, and its answer is lost; the next one isn't. */
+export function loseAnswer(ledger, route) {
+    ledger.answers[route] = ({ uuids }, rows) => {
+        delete ledger.answers[route];
+        for (const row of rows.filter(({ uuid }) => !uuids || uuids.includes(uuid))) {
+            row.is_dropped = true;
+        }
+        return new Deferred();
+    };
+}
+
+/** A server that says nothing any more, whatever it is asked for. */
+export function freeze(store, ledger) {
+    for (const route of ["hold_points", "hold_voucher", "redemptions", "release", "spend"]) {
+        ledger.answers[route] = () => new Deferred();
+    }
+    ledger.answers.abandon = () => new Deferred();
+    patchWithCleanup(store, { syncAllOrders: () => new Deferred() });
+}
+
+/**
+ * How long something takes by the till's clock, in milliseconds, to the next 500; a minute at most.
+ *
+ * @param {Promise<any>} work
+ * @param {(ms: number) => void} [look] called each 500
+ */
+export async function duration(work, look = () => {}) {
+    const start = Date.now();
+    let isOver = false;
+    work.then(() => (isOver = true));
+    for (let i = 0; !isOver && i < 120; i++) {
+        await advanceTime(500);
+        look(Date.now() - start);
+    }
+    return Date.now() - start;
 }
 
 /** How often a route was asked. */

@@ -197,11 +197,16 @@ patch(PosOrder.prototype, {
         if (redemptions?.length && !this.loyaltyEngineDiscountProduct) {
             return noProductInWords();
         }
+        return this.loyaltyEngineHasUnknown ? unknownInWords() : outcome?.short || "";
+    },
+
+    /** Whether there are discounts of which this till knows nothing: another one has added them. */
+    get loyaltyEngineHasUnknown() {
+        const { redemptions } = this.uiState.loyaltyEngine;
         const known = new Set(redemptions?.map(({ uuid }) => uuid));
-        const isUnknown = (line) => !known.has(line.loyalty_engine_redemption);
-        return this.loyaltyEngineDiscountLines.some(isUnknown)
-            ? unknownInWords()
-            : outcome?.short || "";
+        return this.loyaltyEngineDiscountLines.some(
+            (line) => !known.has(line.loyalty_engine_redemption)
+        );
     },
 
     /**

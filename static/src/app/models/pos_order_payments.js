@@ -15,6 +15,37 @@ patch(PosOrder.prototype, {
             .reduce((sum, payment) => sum - payment.getAmount(), total);
     },
 
+    /**
+     * Let a payment stand for no points any more.
+     *
+     * @param {Object} payment
+     * @returns {() => void} puts it back as it was
+     */
+    takeOffLoyaltyEngineClaim(payment) {
+        const { tender } = this.uiState.loyaltyEngine;
+        const kept = tender[payment.uuid];
+        const { amount, payment_status, loyalty_engine_redemption, loyalty_engine_points } =
+            payment;
+        delete tender[payment.uuid];
+        payment.update({
+            amount: 0,
+            payment_status: payment_status === "done" ? "retry" : payment_status,
+            loyalty_engine_redemption: false,
+            loyalty_engine_points: 0,
+        });
+        return () => {
+            payment.update({
+                amount,
+                payment_status,
+                loyalty_engine_redemption,
+                loyalty_engine_points,
+            });
+            if (kept) {
+                tender[payment.uuid] = kept;
+            }
+        };
+    },
+
     removePaymentline(line) {
         const terminal = line.isLoyaltyEnginePoints && line.payment_method_id.payment_terminal;
         const claim = terminal && line.loyalty_engine_redemption;

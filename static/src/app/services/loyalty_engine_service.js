@@ -11,6 +11,9 @@ const RECEIPT_LIMIT = 0.5;
 // that the step may take.
 export const LOOK_LIMIT = 3;
 
+// Answers after which what was asked for may have been done all the same
+export const UNSURE = new Set(["slow", "offline", "busy", "failed"]);
+
 const IDENTIFY_STATUSES = new Set([
     "found",
     "unknown",
@@ -98,7 +101,8 @@ export class LoyaltyEngineService {
      * @param {() => number} params.sessionId the open session; another one may follow it
      * @param {number} params.timeLimit seconds that the server gives the engine
      * @param {number} [params.spendLimit] seconds that the step that spends may take in all
-     * @param {() => string} [params.tillKey] what tells this till from others
+     * @param {() => string} [params.tillKey] what tells this till from others, and this page from
+     *  another one at the same till
      * @param {() => boolean} params.isOffline whether the till already knows that it is offline
      */
     constructor({ configId, sessionId, timeLimit, spendLimit = 8, tillKey, isOffline }) {

@@ -122,8 +122,17 @@ export class MemberDesk {
                 order &&
                 !order.finalized &&
                 !this.lookups.has(order.uuid) &&
-                (now >= this.pausedUntil || MEMBER_CODE.test(code)) &&
+                (now >= this.pausedUntil || this._isMembers(code)) &&
                 now >= (this.strangers.get(code) || 0)
+        );
+    }
+
+    /** Whether a code is surely a member's. Other members' codes look like any product's. */
+    _isMembers(code) {
+        const prefix = this.pos.config._loyalty_engine.member_code_prefix;
+        return (
+            MEMBER_CODE.test(code) ||
+            Boolean(prefix && code.startsWith(prefix) && code.length > prefix.length)
         );
     }
 
@@ -151,10 +160,10 @@ export class MemberDesk {
             this.tell(answer, code, order);
         } else {
             this.pausedUntil = Date.now() + PAUSE_AFTER_TROUBLE;
-            if (!before && MEMBER_CODE.test(code)) {
-                order.setLoyaltyEngineMember({ code, trouble: answer.status });
-            } else {
+            if (!this._isMembers(code)) {
                 await notFound();
+            } else if (![before?.code, before?.ref].includes(code)) {
+                order.setLoyaltyEngineMember({ code, trouble: answer.status });
             }
             this.tell(answer, code, order);
         }

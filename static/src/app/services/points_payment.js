@@ -1,5 +1,6 @@
 import { _t } from "@web/core/l10n/translation";
 import { formatCurrency } from "@web/core/currency";
+import { UNSURE } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import {
     isGone,
     isSpent,
@@ -7,14 +8,11 @@ import {
     isUnclear,
 } from "@pos_loyalty_engine/app/utils/redemption_words";
 
-// Answers after which something may be held all the same
-const UNSURE = new Set(["slow", "offline", "busy", "failed"]);
-
 /**
  * Points as tender: taken for a payment line of an order, and given back with a return.
  *
- * A line claims the redemption that it stands for. It is held and spent in one step, because here
- * the amount comes first; what else an order holds was spent before, by the gate before each payment.
+ * A line claims the redemption that it stands for. It is held and then spent by one press, because
+ * here the amount comes first; what else an order holds was spent before, by the gate before each payment.
  * The desk keeps the redemptions of an order, locks it meanwhile, and knows what a silent spend is.
  */
 export class PointsPayment {
@@ -69,9 +67,7 @@ export class PointsPayment {
      *  with `reason`; or why nothing could be held: see `holdInWords`
      */
     take(order, payment, wanted = {}) {
-        return this.desk._during(order, { kind: "spend" }, () =>
-            this._take(order, payment, wanted)
-        );
+        return this.desk._during(order, { kind: "add" }, () => this._take(order, payment, wanted));
     }
 
     async _take(order, payment, { points, pin = "" }) {
@@ -112,6 +108,7 @@ export class PointsPayment {
             this.drop(order, redemption.uuid);
             return trouble;
         }
+        order.uiState.loyaltyEngine.step.kind = "spend";
         return this._spend(order, payment, redemption);
     }
 
@@ -139,11 +136,12 @@ export class PointsPayment {
      */
     async _takeUp(order, payment) {
         const isKnown = !payment.loyalty_engine_redemption && this.desk.known.has(order.uuid);
-        if (isKnown && !this._unclaimed(order, this.desk._all(order))) {
+        const all = this.desk._all(order);
+        if (isKnown && !this._unclaimed(order, all) && !all.some((item) => item.isTakenOff)) {
             return null;
         }
-        const answer = await this.service.redemptions(order.uuid);
-        if (answer.status !== "found") {
+        const answer = await this.desk._askFor(order);
+        if (!answer.redemptions) {
             return answer;
         }
         this.desk.known.add(order.uuid);
@@ -151,7 +149,7 @@ export class PointsPayment {
         const claim = payment.loyalty_engine_redemption;
         const item = claim
             ? answer.redemptions.find(({ uuid }) => uuid === claim)
-            : this._unclaimed(order, answer.redemptions);
+            : this._unclaimed(order, this.desk._all(order));
         if (item && !isGone(item)) {
             if (isSpent(item)) {
                 return this._adopt(order, payment, item);
@@ -210,33 +208,24 @@ export class PointsPayment {
     /**
      * Undo a line that is done: the points go back.
      *
-     * @returns {Promise<{status: string}>} "done", or why not: then the line is as it was
+     * @returns {Promise<{status: string, isOff: boolean}>} "done", or why the server has not said so;
+     *  `isOff` false = the line is as it was
      */
     undo(order, payment) {
         return this.desk._during(order, { kind: "remove" }, async () => {
-            const { tender } = order.uiState.loyaltyEngine;
-            const kept = tender[payment.uuid];
-            const { amount, loyalty_engine_redemption, loyalty_engine_points } = payment;
-            delete tender[payment.uuid];
-            this._unclaim(payment);
-            payment.setAmount(0);
-            if (!loyalty_engine_redemption) {
-                return { status: "done" };
+            const claim = payment.loyalty_engine_redemption;
+            if (!claim) {
+                return { status: "done", isOff: true };
             }
-            // The server must not find the payment on its draft any more, should this till die.
-            const trouble = await this.desk._save(order);
-            const answer =
-                trouble || (await this.service.release(order.uuid, [loyalty_engine_redemption]));
-            if (answer.status === "done") {
-                this.desk._set(order, answer.redemptions, { drop: [loyalty_engine_redemption] });
-                return answer;
+            const trouble = await this.desk._know(order);
+            if (trouble) {
+                return { ...trouble, isOff: false };
             }
-            payment.setAmount(amount);
-            payment.update({ loyalty_engine_redemption, loyalty_engine_points });
-            if (kept) {
-                tender[payment.uuid] = kept;
-            }
-            return answer;
+            // Of a line that is done the points are spent, whatever else is known of them.
+            const item = this.desk._all(order).find(({ uuid }) => uuid === claim);
+            return this.desk._takeOff(order, [item || { uuid: claim, state: "spent" }], (uuids) =>
+                this.service.release(order.uuid, uuids)
+            );
         });
     }
 

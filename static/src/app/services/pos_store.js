@@ -5,11 +5,13 @@ import { LoyaltyEngineService } from "@pos_loyalty_engine/app/services/loyalty_e
 import { MemberDesk } from "@pos_loyalty_engine/app/services/member_desk";
 import { PointsPayment } from "@pos_loyalty_engine/app/services/points_payment";
 import { RedemptionDesk } from "@pos_loyalty_engine/app/services/redemption_desk";
+import { takePageKey } from "@pos_loyalty_engine/app/utils/page_key";
 
 patch(PosStore.prototype, {
     async processServerData() {
         const result = await super.processServerData(...arguments);
         const connection = this.config._loyalty_engine;
+        const pageKey = connection && takePageKey();
         // Null where no connection is set: then nothing in this module does anything.
         const service =
             connection &&
@@ -18,7 +20,7 @@ patch(PosStore.prototype, {
                 sessionId: () => this.session.id,
                 timeLimit: connection.time_limit,
                 spendLimit: connection.spend_limit,
-                tillKey: () => `${this.device.identifier}`,
+                tillKey: () => pageKey,
                 isOffline: () => this.data.network.offline,
             });
         this.loyaltyEngineRedemptionDesk = connection

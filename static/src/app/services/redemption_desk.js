@@ -8,22 +8,23 @@ import { DiscountsPopup } from "@pos_loyalty_engine/app/components/popups/discou
 import { PointsPopup } from "@pos_loyalty_engine/app/components/popups/points_popup/points_popup";
 import { RedeemingOverlay } from "@pos_loyalty_engine/app/components/redeeming_overlay/redeeming_overlay";
 import { VoucherPopup } from "@pos_loyalty_engine/app/components/popups/voucher_popup/voucher_popup";
-import { LOOK_LIMIT } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
+import { LOOK_LIMIT, UNSURE } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import {
     holdInWords,
     isGone,
     isOnOrder,
     isOpen,
+    isSent,
     isSpent,
     isTender,
     isUnclear,
     nameInWords,
     stateInWords,
+    untoldInWords,
 } from "@pos_loyalty_engine/app/utils/redemption_words";
 
-// Answers after which something may be held or spent all the same
-const UNSURE = new Set(["slow", "offline", "busy", "failed"]);
-
+// Milliseconds: how long an order is kept waiting for being saved.
+const SAVE_LIMIT = 5000;
 // Milliseconds. Holds end after 15 minutes, the lease of a till at payment after 3.
 const RENEW_EVERY = 2 * 60 * 1000;
 // Times: an order that nobody has touched for an hour is not worked on.
@@ -56,6 +57,10 @@ export class RedemptionDesk {
         this.spends = new Map();
         // Uuids of the orders whose redemptions this till knows
         this.known = new Set();
+        // By order uuid: the running look at an order from elsewhere, as a promise
+        this.looks = new Map();
+        // Uuids of the orders from elsewhere of which the server could not say what they hold
+        this.unasked = new Set();
         // By order uuid: { timer, times, basket } of the next renewal
         this.renewals = new Map();
         // Uuids of the orders that a press is paying just now
@@ -161,7 +166,7 @@ export class RedemptionDesk {
     }
 
     async _hold(order, hold) {
-        const trouble = await this._save(order);
+        const trouble = (await this._know(order)) || (await this._save(order));
         if (trouble) {
             return trouble;
         }
@@ -237,31 +242,57 @@ export class RedemptionDesk {
     }
 
     /** @returns {Promise<boolean>} whether they are off the order */
-    _release(order, redemptions) {
+    async _release(order, redemptions) {
+        const answer = await this._during(order, { kind: "remove" }, () =>
+            this._takeOff(order, redemptions, (uuids) => this.service.release(order.uuid, uuids))
+        );
+        if (!answer.isOff) {
+            this.notify(_t("%s Nothing was changed: try again.", holdInWords(answer)), "danger");
+        } else if (answer.status !== "done" && redemptions.some(isSent)) {
+            this.notify(untoldInWords());
+        }
+        return answer.isOff;
+    }
+
+    /**
+     * Take redemptions off an order, and then tell the server. In this order, because what the
+     * server gives back must be nowhere in a sale, whatever becomes of its answer.
+     *
+     * @param {Object} order
+     * @param {Object[]} redemptions
+     * @param {(uuids: string[]) => Promise<{status: string}>} tell
+     * @returns {Promise<{status: string, isOff: boolean}>} the server's answer; they are off unless
+     *  it surely did nothing. What is only held stays off even then: a hold ends by itself
+     */
+    async _takeOff(order, redemptions, tell) {
         const uuids = redemptions.map(({ uuid }) => uuid);
-        return this._during(order, { kind: "remove" }, async () => {
-            // The server must not find the discount on its draft any more, should this till die.
-            await this._save(order);
-            const answer = await this.service.release(order.uuid, uuids);
-            if (answer.status === "done") {
-                this._set(order, answer.redemptions);
-                return true;
-            }
-            if (answer.status === "at_payment" || redemptions.some(isSpent)) {
-                this.notify(
-                    _t("%s Nothing was changed: try again.", holdInWords(answer)),
-                    "danger"
-                );
-                return false;
-            }
-            // A hold ends by itself. What is not on this order is not spent for it.
-            this._set(
-                order,
-                this._all(order).filter(({ uuid }) => !uuids.includes(uuid)),
-                { drop: uuids }
-            );
-            return true;
-        });
+        const mustBeTold = redemptions.some(isSent);
+        if (mustBeTold && this.service.isOffline()) {
+            return { status: "offline", isOff: false };
+        }
+        const { closedBasket, dropped } = order.uiState.loyaltyEngine;
+        const before = this._all(order);
+        const claims = order.payment_ids
+            .filter((payment) => uuids.includes(payment.loyalty_engine_redemption))
+            .map((payment) => order.takeOffLoyaltyEngineClaim(payment));
+        this._set(order, before, { drop: uuids });
+        // Nor must the server find them on its draft any more, should this till die.
+        const trouble = await this._save(order);
+        const isUntold = Boolean(trouble && mustBeTold);
+        const answer = isUntold ? trouble : await tell(uuids);
+        const { status } = answer;
+        const isRefused =
+            status === "at_payment" ||
+            (mustBeTold && status !== "done" && (isUntold || !UNSURE.has(status)));
+        if (isRefused) {
+            claims.forEach((putBack) => putBack());
+            // The goods that they were redeemed for, not those that are there now
+            order.uiState.loyaltyEngine.closedBasket = closedBasket;
+            this._set(order, before, { take: uuids.filter((uuid) => !dropped.includes(uuid)) });
+        } else if (answer.redemptions) {
+            this._set(order, answer.redemptions);
+        }
+        return { ...answer, isOff: !isRefused };
     }
 
     /** A choice, not a mishap: what was spent may not come back. */
@@ -308,15 +339,29 @@ export class RedemptionDesk {
      * @param {Object} order
      */
     async ensure(order) {
-        if (this.known.has(order.uuid) || order.finalized || !order.isSynced) {
-            return;
+        if (this._isStrange(order) && !this.looks.has(order.uuid)) {
+            const look = this.refresh(order).finally(() => this.looks.delete(order.uuid));
+            this.looks.set(order.uuid, look);
+            // Without an answer it is asked again when the order is shown the next time.
+            await look;
         }
-        this.known.add(order.uuid);
-        const isFound = await this.refresh(order);
-        if (!isFound) {
-            // Asked again when the order is shown the next time.
-            this.known.delete(order.uuid);
+    }
+
+    /** Whether an order may have redemptions of which this page knows nothing yet. */
+    _isStrange(order) {
+        return !this.known.has(order.uuid) && order.isSynced && !order.finalized;
+    }
+
+    /** @returns {Promise<{status: string} | undefined>} why nothing is known of an order */
+    async _know(order) {
+        if (this._isStrange(order) && !(await this._learnt(order))) {
+            return { status: "unread" };
         }
+    }
+
+    /** @returns {Promise<boolean>} whether the server has answered; waits for a running look */
+    _learnt(order) {
+        return this.looks.get(order.uuid) || this._look(order);
     }
 
     /**
@@ -333,10 +378,11 @@ export class RedemptionDesk {
 
     async _look(order) {
         const before = order.uiState.loyaltyEngine.redemptions;
-        const answer = await this.service.redemptions(order.uuid);
-        if (answer.status !== "found") {
+        const answer = await this._askFor(order);
+        if (!answer.redemptions) {
             return false;
         }
+        this.known.add(order.uuid);
         // Something else was learnt meanwhile, or the order is paid: that is newer.
         if (before === order.uiState.loyaltyEngine.redemptions && !order.finalized) {
             const unknown = new Set(
@@ -371,6 +417,17 @@ export class RedemptionDesk {
         return true;
     }
 
+    /** What the server may not have heard is told again: the answer is the same list. */
+    _askFor(order) {
+        const untold = this._all(order).filter(({ isTakenOff }) => isTakenOff);
+        return untold.length
+            ? this.service.release(
+                  order.uuid,
+                  untold.map(({ uuid }) => uuid)
+              )
+            : this.service.redemptions(order.uuid);
+    }
+
     /** Look a few times at what is not clear yet. */
     _watchUnclear(order) {
         if (this.watched.has(order.uuid)) {
@@ -398,6 +455,7 @@ export class RedemptionDesk {
     /**
      * Take over what the server says, and make discounts of it. What is off the order for the
      * cashier comes back by itself only if it is surely spent: the total changes for nothing less.
+     * What the cashier has taken off doesn't come back: the server may be giving it back just now.
      *
      * @param {Object} order
      * @param {Object[]} redemptions
@@ -414,9 +472,15 @@ export class RedemptionDesk {
         const isTaken = order.loyaltyEnginePaymentTaken;
         const list = redemptions
             .filter((item) => !isGone(item))
-            .filter((item) => isSpent(item) || !state.dropped.includes(item.uuid))
+            .filter((item) => isSent(item) || !state.dropped.includes(item.uuid))
             .map((item) => {
-                const known = take.includes(item.uuid) ? null : before.get(item.uuid);
+                if (take.includes(item.uuid)) {
+                    return item;
+                }
+                if (state.dropped.includes(item.uuid)) {
+                    return { ...item, state: "unknown", isTakenOff: true };
+                }
+                const known = before.get(item.uuid);
                 // The customer has paid, or is just paying, without it.
                 const isTooLate =
                     isTaken && !isTender(item) && isOnOrder(item) && !(known && isOnOrder(known));
@@ -495,6 +559,7 @@ export class RedemptionDesk {
         }
         return (
             this.isBusy(order) ||
+            this._mustAsk(order) ||
             order.loyaltyEngineUnspent.length > 0 ||
             this._hasOtherGoods(order) ||
             Boolean(order.loyaltyEngineBlocked)
@@ -517,9 +582,11 @@ export class RedemptionDesk {
             await running;
             return false;
         }
-        if (order.uiState.loyaltyEngine.redemptions === null) {
-            await this._learn(order);
-            return false;
+        if (this._mustAsk(order) || order.loyaltyEngineHasUnknown) {
+            const isSame = await this._learn(order);
+            if (!isSame || !this.standsBefore(order)) {
+                return isSame;
+            }
         }
         if (this._hasOtherGoods(order) || order.loyaltyEngineBlocked) {
             await this._askAboutSpent(order, this._all(order).filter(closesBasket), {
@@ -532,13 +599,33 @@ export class RedemptionDesk {
         return this.spendFor(order);
     }
 
-    /** The order has discounts of which this till knows nothing: it came from elsewhere. */
+    /** Whether the server has to be asked what an order holds before it is paid; once is enough. */
+    _mustAsk(order) {
+        return this._isStrange(order) && !this.unasked.has(order.uuid);
+    }
+
+    /**
+     * Learn what an order from elsewhere holds. Where the server can't say and nothing on the order
+     * speaks of a redemption, the sale goes on.
+     *
+     * @returns {Promise<boolean>} whether the total is the one that the cashier knows
+     */
     async _learn(order) {
-        const isFound = await this._during(order, { kind: "look" }, () => this._look(order));
-        if (isFound) {
-            this.known.add(order.uuid);
-            this.notify(_t("Vouchers and points were checked again. Look at the total."), "info");
-            return;
+        const before = order.totalDue;
+        const isLearnt = await this._during(order, { kind: "look" }, () => this._learnt(order));
+        if (isLearnt) {
+            const isSame = order.currency.isZero(order.totalDue - before);
+            if (!isSame) {
+                this.notify(
+                    _t("Vouchers and points were checked again. Look at the total."),
+                    "info"
+                );
+            }
+            return isSame;
+        }
+        this.unasked.add(order.uuid);
+        if (!order.loyaltyEngineHasUnknown) {
+            return true;
         }
         const isSure = await ask(this.pos.dialog, {
             title: _t("Vouchers and points can't be checked now"),
@@ -551,6 +638,7 @@ export class RedemptionDesk {
         if (isSure) {
             order.setLoyaltyEngineRedemptions([]);
         }
+        return false;
     }
 
     /**
@@ -845,8 +933,7 @@ export class RedemptionDesk {
         const others = this._all(order).filter(
             (item) => item.state === "held" && item.member_ref && item.member_ref !== ref
         );
-        if (others.length && !this.whyNot(order)) {
-            await this._release(order, others);
+        if (others.length && !this.whyNot(order) && (await this._release(order, others))) {
             this.notify(
                 _t("Taken off, as the member is another: %s", others.map(nameInWords).join(", "))
             );
@@ -878,14 +965,14 @@ export class RedemptionDesk {
             this.notify(this.whyNot(order));
             return false;
         }
-        const answer = await this.service.abandon(order.uuid);
+        const answer = await this._during(order, { kind: "remove" }, () => this._abandon(order));
         if (answer.status === "done") {
             this.abandoned.add(order.uuid);
             return true;
         }
         const isAtPayment = answer.status === "at_payment";
         // Holds end by themselves.
-        if (!isAtPayment && !this._mayHaveSpent(order)) {
+        if (!isAtPayment && !answer.mayHaveSpent) {
             return true;
         }
         this.pos.dialog.add(AlertDialog, {
@@ -898,6 +985,21 @@ export class RedemptionDesk {
                   ),
         });
         return false;
+    }
+
+    /** What an order has is off it before it is given up: it may stay, if Odoo can't delete it. */
+    async _abandon(order) {
+        const trouble = await this._know(order);
+        const mayHaveSpent = this._mayHaveSpent(order);
+        if (trouble && mayHaveSpent) {
+            return { ...trouble, mayHaveSpent };
+        }
+        const answer = await this._takeOff(
+            order,
+            this._all(order).filter((item) => isOnOrder(item) || isSent(item)),
+            () => this.service.abandon(order.uuid)
+        );
+        return { ...answer, mayHaveSpent };
     }
 
     /**
@@ -923,7 +1025,7 @@ export class RedemptionDesk {
 
     onRemoved(order) {
         browser.clearTimeout(this.renewals.get(order.uuid)?.timer);
-        for (const memory of [this.renewals, this.known, this.abandoned]) {
+        for (const memory of [this.renewals, this.known, this.unasked, this.abandoned]) {
             memory.delete(order.uuid);
         }
     }
@@ -958,7 +1060,7 @@ export class RedemptionDesk {
     /** What this basket gave no right to becomes free again. Nobody waits for it. */
     letGo(order) {
         const idle = this._all(order).filter(
-            ({ state, isSetAside }) => state === "held" || isSetAside
+            ({ state, isSetAside, isTakenOff }) => state === "held" || isSetAside || isTakenOff
         );
         if (idle.length) {
             this.service.release(
@@ -1061,7 +1163,7 @@ export class RedemptionDesk {
     }
 
     /**
-     * Let the server have the order as it is.
+     * Let the server have the order as it is. Waits 5 seconds at most.
      *
      * @returns {Promise<{status: string} | undefined>} why it has not
      */
@@ -1069,6 +1171,18 @@ export class RedemptionDesk {
         if (order.isSynced && !order.isDirty()) {
             return;
         }
+        let timer;
+        const clock = new Promise((resolve) => {
+            timer = browser.setTimeout(() => resolve({ status: "unsaved" }), SAVE_LIMIT);
+        });
+        try {
+            return await Promise.race([this._sync(order), clock]);
+        } finally {
+            browser.clearTimeout(timer);
+        }
+    }
+
+    async _sync(order) {
         try {
             await this.pos.syncAllOrders({ orders: [order], throw: true });
         } catch (error) {

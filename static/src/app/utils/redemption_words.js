@@ -20,6 +20,8 @@ export const isGone = ({ state, is_dropped }) => is_dropped || GONE.has(state);
 /** Paid with, rather than taken off the price. */
 export const isTender = ({ booking }) => booking === "payment";
 export const isUnclear = ({ state }) => UNCLEAR.has(state);
+/** The engine was asked for it, and perhaps has done it. */
+export const isSent = (redemption) => isSpent(redemption) || isUnclear(redemption);
 
 /**
  * How a redemption is shown.
@@ -27,7 +29,10 @@ export const isUnclear = ({ state }) => UNCLEAR.has(state);
  * @param {Object} redemption
  * @returns {{icon: string, color: string, words: string}}
  */
-export function stateInWords({ state, reason }) {
+export function stateInWords({ state, reason, isTakenOff }) {
+    if (isTakenOff) {
+        return { icon: "fa-undo", color: "text-warning", words: untoldInWords() };
+    }
     switch (state) {
         case "held":
             return {
@@ -63,6 +68,11 @@ export function stateInWords({ state, reason }) {
                 words: reason || _t("not redeemed"),
             };
     }
+}
+
+/** It is off the order, and whether the server knows is not known. */
+export function untoldInWords() {
+    return _t("Taken off. The server has not confirmed it yet, and is told again.");
 }
 
 /**
@@ -113,6 +123,8 @@ export function holdInWords({ status, reason, where, available, retryAfter, word
             return _t("This is a copy of the shop's database: nothing is redeemed here.");
         case "unsaved":
             return _t("The order could not be saved, so nothing can be redeemed with it.");
+        case "unread":
+            return _t("The server does not say what is redeemed on this order. Try again.");
         case "limited":
             return retryAfter
                 ? _t("Too many codes were checked. Wait %s seconds.", retryAfter)

@@ -153,6 +153,42 @@ test("a typed code identifies by keyboard alone", async () => {
     expect(".o_pos_loyalty_engine_name").toHaveText("Member 1");
 });
 
+for (const [pace, how] of [
+    [20, "scan"],
+    [120, "typed"],
+]) {
+    test(`a character each ${pace} ms in the field: ${how}`, async () => {
+        const { order } = await mountPanel({ 1000001: found(1) });
+        await click(".o_pos_loyalty_engine_add");
+        await waitFor(".o_pos_loyalty_engine_code:focus");
+        const input = queryOne(".o_pos_loyalty_engine_code");
+        let time = 1000;
+        for (const key of "1000001") {
+            const press = new KeyboardEvent("keydown", { key, bubbles: true });
+            Object.defineProperty(press, "timeStamp", { value: (time += pace) });
+            input.dispatchEvent(press);
+            input.value += key;
+            input.dispatchEvent(new InputEvent("input", { bubbles: true }));
+        }
+        await press("Enter");
+        await settle();
+        expect(order.uiState.loyaltyEngine.presented).toEqual({ code: "1000001", how });
+    });
+}
+
+test("a code that was pasted was not scanned", async () => {
+    const { order } = await mountPanel({ 1000001: found(1) });
+    await click(".o_pos_loyalty_engine_add");
+    await waitFor(".o_pos_loyalty_engine_code:focus");
+    const input = queryOne(".o_pos_loyalty_engine_code");
+    await press(["ctrl", "v"]);
+    input.value = "1000001";
+    input.dispatchEvent(new InputEvent("input", { bubbles: true }));
+    await press("Enter");
+    await settle();
+    expect(order.uiState.loyaltyEngine.presented.how).toBe("typed");
+});
+
 test("a code that nobody has is said in the popup, where it can be corrected", async () => {
     const { order } = await mountPanel({ 1000001: found(1) });
     await click(".o_pos_loyalty_engine_add");

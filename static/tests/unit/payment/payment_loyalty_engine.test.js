@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@odoo/hoot";
-import { Deferred, tick } from "@odoo/hoot-mock";
+import { advanceTime, Deferred, tick } from "@odoo/hoot-mock";
 import { ConnectionLostError } from "@web/core/network/rpc";
 import { mountWithCleanup, onRpc, patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
@@ -9,8 +9,18 @@ import { OrderReceipt } from "@point_of_sale/app/screens/receipt_screen/receipt/
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { PaymentLoyaltyEngine } from "@pos_loyalty_engine/app/utils/payment/payment_loyalty_engine";
-import { points, setupSpending, spend, times, voucher, watchDialogs } from "../redemption_utils";
-import { found } from "../utils";
+import {
+    duration,
+    freeze,
+    loseAnswer,
+    points,
+    setupSpending,
+    spend,
+    times,
+    voucher,
+    watchDialogs,
+} from "../redemption_utils";
+import { found, watchNotifications } from "../utils";
 
 definePosModels();
 
@@ -54,7 +64,14 @@ async function setupPoints({ answers = {}, connection = {}, isMember = true } = 
         }
         return line;
     };
-    return Object.assign(till, { method, terminal, screen, dialogs, add });
+    return Object.assign(till, {
+        method,
+        terminal,
+        screen,
+        dialogs,
+        add,
+        points: store.loyaltyEnginePointsPayment,
+    });
 }
 
 /** What a line claims, and how far it is. */
@@ -218,6 +235,118 @@ describe("not taken", () => {
         const { words } = await refused(till);
         expect(words).toInclude("The till is offline");
         expect(till.ledger.asked).toEqual([]);
+    });
+
+    test("where points are no payment any more", async () => {
+        const till = await setupPoints();
+        patchWithCleanup(till.desk.connection, { points_booking: "discount" });
+        const { words } = await refused(till);
+        expect(words).toInclude("Points are no payment here");
+        expect(till.ledger.asked).toEqual([]);
+    });
+
+    test("where no connection is set", async () => {
+        const till = await setupPoints();
+        till.store.loyaltyEnginePointsPayment = null;
+        await refused(till);
+        expect(till.ledger.asked).toEqual([]);
+        till.store.loyaltyEnginePointsPayment = till.points;
+    });
+
+    test("of a member whose code could not be checked", async () => {
+        const till = await setupPoints({ isMember: false });
+        till.order.setLoyaltyEngineMember({ code: "1000001", trouble: "down" });
+        const { words } = await refused(till);
+        expect(words).toInclude("could not be checked yet");
+        expect(till.ledger.asked).toEqual([]);
+    });
+
+    test("while something else is done with the order, and once it is paid", async () => {
+        const till = await setupPoints();
+        const line = await till.add(5);
+        const wait = new Deferred();
+        const step = till.desk._during(till.order, { kind: "look" }, () => wait);
+        expect(till.points.whyNot(till.order, line)).toInclude("being worked on");
+        expect(await till.terminal.sendPaymentReversal(line.uuid)).toBe(false);
+        wait.resolve();
+        await step;
+        expect(till.points.whyNot(till.order, line)).toBe("");
+        till.order.state = "paid";
+        expect(till.points.whyNot(till.order, line)).toBe("This sale is paid.");
+        till.order.state = "draft";
+        expect(till.ledger.asked).toEqual([]);
+    });
+
+    test("a fault leaves a line that can be sent again, and other terminals usable", async () => {
+        const till = await setupPoints();
+        const line = await till.add(5);
+        line.setPaymentStatus("waiting");
+        till.store.paymentTerminalInProgress = true;
+        patchWithCleanup(till.points, { take: () => Promise.reject(new Error("a bug")) });
+        await expect(till.terminal.sendPaymentRequest(line.uuid)).rejects.toThrow("a bug");
+        expect(line.payment_status).toBe("retry");
+        expect(till.store.paymentTerminalInProgress).toBe(false);
+    });
+
+    test("a hold whose answer is lost is looked for", async () => {
+        const till = await setupPoints({
+            answers: {
+                hold_points: (params, rows) => {
+                    HOLD(params, rows);
+                    return { status: "failed" };
+                },
+            },
+        });
+        await refused(till);
+        expect(till.ledger.asked).toEqual(["hold_points", "redemptions"]);
+        expect(till.order.loyaltyEngineShown.map(({ state }) => state)).toEqual(["held"]);
+    });
+
+    test("what the server has dropped meanwhile pays nothing", async () => {
+        const till = await setupPoints({
+            answers: {
+                spend: ({ claims }, rows) => {
+                    spend(till.ledger, claims[0].uuid, "5.00");
+                    rows[0].is_dropped = true;
+                    return { status: "done", redemptions: rows };
+                },
+            },
+        });
+        const { line } = await refused(till);
+        expect(stateOf(line)).toEqual([5, "retry", "", 0]);
+    });
+
+    test("with no points at all nobody is asked to take less", async () => {
+        const till = await setupPoints({
+            answers: { hold_points: () => ({ status: "too_many", available: 0 }) },
+        });
+        const { words } = await refused(till);
+        expect(words).toBe("Only 0 points are available.");
+    });
+
+    test("less is offered once", async () => {
+        const till = await setupPoints({
+            answers: { hold_points: () => ({ status: "too_many", available: 320 }) },
+        });
+        till.reply = (props) => props.confirm?.();
+        await till.screen.sendPaymentRequest(await till.add(5));
+        expect(times(till.ledger, "hold_points")).toBe(2);
+        expect(till.dialogs.map(({ title }) => title)).toEqual(["Not enough points", "Points"]);
+    });
+
+    test("a line that is removed while the PIN is typed takes nothing", async () => {
+        const till = await setupPoints({
+            answers: { hold_points: () => ({ status: "needs_pin" }) },
+        });
+        const line = await till.add(5);
+        till.reply = (props) => {
+            if (props.getPayload) {
+                till.order.removePaymentline(line);
+                props.getPayload("4711");
+            }
+        };
+        await till.terminal._take(till.order, line);
+        expect(times(till.ledger, "hold_points")).toBe(1);
     });
 
     for (const [status, words, answer] of [
@@ -406,6 +535,59 @@ describe("not taken", () => {
     });
 });
 
+describe("a server that says nothing", () => {
+    const press = async (till) => {
+        const line = await till.add(5);
+        const kinds = new Set();
+        const ms = await duration(till.screen.sendPaymentRequest(line), () =>
+            kinds.add(till.order.uiState.loyaltyEngine.step?.kind)
+        );
+        expect(line.payment_status).toBe("retry");
+        expect(till.desk.isBusy(till.order)).toBe(false);
+        return { ms, kinds, line };
+    };
+
+    test("from the start: nothing is held, and the till goes on", async () => {
+        const till = await setupPoints();
+        freeze(till.store, till.ledger);
+        const { ms, kinds } = await press(till);
+        expect(ms).toBeWithin(8900, 10900);
+        expect(kinds.has("spend")).toBe(false);
+    });
+
+    test("from the saving on: nothing is spent", async () => {
+        const till = await setupPoints();
+        freeze(till.store, till.ledger);
+        till.ledger.answers.hold_points = HOLD;
+        const { ms, kinds, line } = await press(till);
+        expect(ms).toBeWithin(4900, 6900);
+        expect(kinds.has("spend")).toBe(false);
+        expect(stateOf(line)).toEqual([5, "retry", "", 0]);
+        expect(times(till.ledger, "spend")).toBe(0);
+    });
+
+    test("from the spending on: that step takes 8 seconds", async () => {
+        const till = await setupPoints();
+        till.ledger.answers.spend = () => {
+            freeze(till.store, till.ledger);
+            return new Deferred();
+        };
+        const { ms, kinds, line } = await press(till);
+        expect(kinds.has("spend")).toBe(true);
+        expect(ms).toBeWithin(7900, 9900);
+        expect(stateOf(line)).toEqual([5, "retry", "p1", 500]);
+    });
+
+    test("an undo ends", async () => {
+        const till = await setupPoints();
+        const line = await till.add(5);
+        await till.screen.sendPaymentRequest(line);
+        freeze(till.store, till.ledger);
+        expect(await duration(till.screen.sendPaymentReverse(line))).toBeLessThan(13000);
+        expect(till.desk.isBusy(till.order)).toBe(false);
+    });
+});
+
 describe("taken back", () => {
     const taken = async (options) => {
         const till = await setupPoints(options);
@@ -435,11 +617,65 @@ describe("taken back", () => {
         expect(order.remainingDue).toBe(12.85);
     });
 
+    test("the answer to an undo is lost: the line goes, and no other takes these points", async () => {
+        const till = await taken();
+        const { screen, line, ledger, order, store } = till;
+        loseAnswer(ledger, "release");
+        const texts = watchNotifications(store);
+        const shown = [];
+        const undone = screen
+            .sendPaymentReverse(line)
+            .then(() => shown.push(...order.loyaltyEngineShown.map(({ state }) => state)));
+        await duration(undone);
+        expect(shown).toEqual(["unknown"]);
+        expect(order.payment_ids).toHaveLength(0);
+        expect(texts).toEqual([
+            "Taken off. The server has not confirmed it yet, and is told again.",
+        ]);
+        await advanceTime(100);
+        expect(times(ledger, "release")).toBe(2);
+        expect(order.loyaltyEngineShown).toEqual([]);
+        expect(order.remainingDue).toBe(TOTAL);
+    });
+
+    test("what was undone is told again before other points are taken", async () => {
+        const till = await taken();
+        const { screen, line, ledger, order } = till;
+        ledger.answers.release = (_params, redemptions) => ({ status: "done", redemptions });
+        await screen.sendPaymentReverse(line);
+        expect(order.loyaltyEngineShown.map(({ state }) => state)).toEqual(["unknown"]);
+        delete ledger.answers.release;
+        ledger.asked.length = 0;
+        const other = await till.add(3);
+        await screen.sendPaymentRequest(other);
+        expect(ledger.asked).toEqual(["release", "hold_points", "spend"]);
+        expect(stateOf(other)).toEqual([3, "done", "p2", 300]);
+    });
+
+    test("offline nothing is undone", async () => {
+        const { screen, line, ledger, desk } = await taken();
+        patchWithCleanup(desk.service, { isOffline: () => true });
+        await screen.sendPaymentReverse(line);
+        expect(stateOf(line)).toEqual([5, "done", "p1", 500]);
+        expect(ledger.asked).toEqual([]);
+    });
+
+    test("an order that Odoo can't delete is not paid with what was given back", async () => {
+        const { store, order, line, desk } = await taken();
+        expect(await store._onBeforeDeleteOrder(order)).toBe(true);
+        expect(stateOf(line)).toEqual([0, "retry", "", 0]);
+        expect(order.remainingDue).toBe(TOTAL);
+        await store.postSyncAllOrders([order]);
+        expect(stateOf(line)).toEqual([0, "retry", "", 0]);
+        expect(desk.standsBefore(order)).toBe(false);
+    });
+
     test("an order with taken points is not deleted without the server", async () => {
         const { store, order, ledger } = await taken({
             answers: { abandon: () => ({ status: "down" }) },
         });
         expect(await store._onBeforeDeleteOrder(order)).toBe(false);
+        expect(order.remainingDue).toBe(12.85);
         delete ledger.answers.abandon;
         expect(await store._onBeforeDeleteOrder(order)).toBe(true);
         expect(times(ledger, "abandon")).toBe(2);
@@ -455,6 +691,11 @@ describe("taken back", () => {
         });
         await store.postSyncAllOrders([order]);
         expect(stateOf(line)).toEqual([5, "done", "p1", 500]);
+        // What is paid stays as the server has it.
+        line.update({ loyalty_engine_redemption: false });
+        order.state = "paid";
+        await store.postSyncAllOrders([order]);
+        expect(line.loyalty_engine_redemption).toBe(false);
     });
 });
 
@@ -487,6 +728,65 @@ describe("a page that was left", () => {
         leave(till, line, "waiting", "p1");
         await till.terminal.resume(till.order);
         expect(stateOf(line)).toEqual([5, "retry", "", 0]);
+    });
+
+    test("nobody can say: the line waits, and takes nothing", async () => {
+        const till = await setupPoints();
+        const line = await till.add(5);
+        leave(till, line, "waiting", "p1");
+        till.ledger.answers.redemptions = () => ({ status: "failed" });
+        await till.terminal.resume(till.order);
+        expect(stateOf(line)).toEqual([5, "retry", "p1", 0]);
+        await till.screen.sendPaymentRequest(line);
+        expect(line.payment_status).toBe("retry");
+        expect(times(till.ledger, "hold_points")).toBe(0);
+    });
+
+    test("undone before it was left: the line goes", async () => {
+        const till = await setupPoints();
+        const line = await till.add(5);
+        leave(till, line, "reversing");
+        await till.terminal.resume(till.order);
+        expect(till.order.payment_ids).toHaveLength(0);
+        expect(till.ledger.asked).toEqual([]);
+    });
+
+    test("a line that waits for a press, is done, or is just being sent is left alone", async () => {
+        const till = await setupPoints();
+        const line = await till.add(5);
+        await till.terminal.resume(till.order);
+        expect(line.payment_status).toBe("pending");
+        const answer = new Deferred();
+        till.ledger.answers.spend = () => answer;
+        const request = till.screen.sendPaymentRequest(line);
+        await tick();
+        await till.terminal.resume(till.order);
+        expect(line.payment_status).toBe("waiting");
+        let isCancelled = false;
+        till.terminal.sendPaymentCancel(till.order, line.uuid).then(() => (isCancelled = true));
+        await tick();
+        expect(isCancelled).toBe(false);
+        spend(till.ledger, "p1", "5.00");
+        answer.resolve({ status: "done", redemptions: till.ledger.rows });
+        await request;
+        await tick();
+        expect(isCancelled).toBe(true);
+        await till.terminal.resume(till.order);
+        expect(line.payment_status).toBe("done");
+        expect(times(till.ledger, "redemptions")).toBe(0);
+    });
+
+    test("what another line has, or is no payment, is not taken up", async () => {
+        const till = await setupPoints();
+        const line = await till.add(5);
+        await till.screen.sendPaymentRequest(line);
+        till.ledger.rows.push(voucher("v1", { state: "spent", frozen_amount: "1.00" }));
+        till.desk._set(till.order, till.ledger.rows);
+        const other = await till.add(3);
+        till.ledger.asked.length = 0;
+        await till.screen.sendPaymentRequest(other);
+        expect(till.ledger.asked).toEqual(["hold_points", "spend"]);
+        expect(stateOf(other)).toEqual([3, "done", "p3", 300]);
     });
 
     test("nothing was taken yet", async () => {
@@ -570,6 +870,22 @@ describe("a return", () => {
         expect(till.dialogs[0].body).toInclude("No points are left");
         // Nothing can be validated with it.
         expect(till.order.isRefundInProcess()).toBe(true);
+    });
+
+    test("what another line of the return gives back is told", async () => {
+        const till = await setupReturn({ status: "found", amount: "5.00", points: 500 });
+        await till.screen.sendPaymentRequest(await till.add());
+        await till.screen.sendPaymentRequest(await till.add());
+        expect(till.asked).toMatchObject({ amount: "12.85", promised: "5.00" });
+    });
+
+    test("a return of no sale gives no points", async () => {
+        const till = await setupReturn({ status: "found", amount: "5.00", points: 500 });
+        till.order.lines.forEach((line) => line.update({ refunded_orderline_id: undefined }));
+        const line = await till.add();
+        await till.screen.sendPaymentRequest(line);
+        expect(till.asked).toBe(undefined);
+        expect(line.payment_status).toBe("retry");
     });
 
     test("not while the server can't be asked", async () => {

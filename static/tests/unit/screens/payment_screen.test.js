@@ -6,7 +6,7 @@ import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_mode
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { PosPayment } from "@point_of_sale/app/models/pos_payment";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
-import { setupSpending, spend, times, watchDialogs } from "../redemption_utils";
+import { setupSpending, spend, times, voucher, watchDialogs } from "../redemption_utils";
 
 definePosModels();
 
@@ -142,6 +142,30 @@ test("a line that is gone when the answer comes is not sent", async () => {
     expect.verifySteps([]);
 });
 
+for (const [name, change] of [
+    ["that was paid in the meantime", ({ order }) => (order.state = "paid")],
+    ["whose line was sent in the meantime", (_till, line) => line.setPaymentStatus("waitingCard")],
+]) {
+    test(`an order ${name} is not charged`, async () => {
+        const till = await setupSpending();
+        const method = useTerminal(till.store);
+        const screen = await mountScreen(till);
+        await till.desk.addVoucher(till.order, { code: "v1" });
+        await screen.addNewPaymentLine(method);
+        const [line] = till.order.payment_ids;
+        patchWithCleanup(till.desk, {
+            async mayPay() {
+                const mayPay = await super.mayPay(...arguments);
+                change(till, line);
+                return mayPay;
+            },
+        });
+        await screen.sendPaymentRequest(line);
+        expect(times(till.ledger, "spend")).toBe(1);
+        expect.verifySteps([]);
+    });
+}
+
 for (const [isHeld, steps] of [
     [true, []],
     [false, [`charge ${TOTAL}`]],
@@ -261,6 +285,54 @@ test("before an online payment is shown, everything is spent; elsewhere a check 
     patchWithCleanup(payment.payment_method_id, { is_online_payment: true });
     expect(await validation.isOrderValid()).toBe(true);
     expect(times(till.ledger, "spend")).toBe(1);
+});
+
+test("what this basket gives no right to is free again once the sale is made", async () => {
+    const till = await setupSpending({
+        answers: {
+            hold_voucher: (_params, rows) => {
+                rows.push(voucher("v1", { min_amount: "100.00" }));
+                return { status: "held", redemption: rows[0] };
+            },
+        },
+    });
+    await till.desk.addVoucher(till.order, { code: "v1" });
+    pay(till);
+    await validate(till);
+    expect(till.order.state).toBe("paid");
+    expect(till.ledger.rows[0].state).toBe("released");
+    expect(times(till.ledger, "spend")).toBe(0);
+});
+
+test("a fast payment that money was moved for stays after a refusal", async () => {
+    const till = await setupSpending({ answers: { spend: REFUSE } });
+    await till.desk.addVoucher(till.order, { code: "v1" });
+    watchDialogs(till.store);
+    const validation = new OrderPaymentValidation({
+        pos: till.store,
+        orderUuid: till.order.uuid,
+        fastPaymentMethod: till.store.models["pos.payment.method"].get(2),
+    });
+    validation.loyaltyEngineFastPayment.setPaymentStatus("done");
+    await validation.shouldHideValidationBehindFeedbackScreen();
+    expect(till.order.payment_ids).toHaveLength(1);
+});
+
+test("an online payment of an order that can't be paid spends nothing, nor does one that is done", async () => {
+    const till = await setupSpending();
+    await till.desk.addVoucher(till.order, { code: "v1" });
+    const payment = pay(till, 2);
+    patchWithCleanup(payment.payment_method_id, { is_online_payment: true });
+    payment.setAmount(1);
+    const validation = new OrderPaymentValidation({
+        pos: till.store,
+        orderUuid: till.order.uuid,
+    });
+    expect(await validation.isOrderValid()).toBe(false);
+    payment.setAmount(till.order.totalDue);
+    payment.setPaymentStatus("done");
+    expect(await validation.isOrderValid()).toBe(true);
+    expect(till.ledger.asked).toEqual(["hold_voucher"]);
 });
 
 test("an online payment is not shown after a refusal", async () => {

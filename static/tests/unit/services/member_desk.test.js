@@ -218,12 +218,40 @@ test("while the engine does not answer, only codes that name a member are offere
     await desk.offer("1234567", () => expect.step("not found"));
     expect(order.loyaltyEngineMember.code).toBe("1234567");
     expect(order.loyaltyEngineMember.trouble).toBe("down");
-    // Somebody is on the order already: a code that may be a product's does not push them off
+    // The card that was scanned last counts
     await desk.offer("7654321", () => expect.step("not found"));
-    expect(order.loyaltyEngineMember.code).toBe("1234567");
-    expect.verifySteps(["not found"]);
+    expect(order.loyaltyEngineMember.code).toBe("7654321");
+    expect.verifySteps([]);
     await advanceTime(61 * 1000);
     expect(desk.mayOffer(scanned("another"))).toBe(true);
+});
+
+test("offline, a code with the shop's prefix is a member's, and what may be a product's is not", async () => {
+    const { store, desk, order } = await setupTill({}, { member_code_prefix: "LOY-" });
+    store.data.network.offline = true;
+    const texts = watchNotifications(store);
+    for (const code of ["LOY-", "4711-A"]) {
+        await desk.offer(code, () => expect.step(`not found ${code}`));
+    }
+    expect(order.loyaltyEngineMember).toBe(null);
+    expect.verifySteps(["not found LOY-", "not found 4711-A"]);
+    texts.length = 0;
+    await desk.offer("LOY-4711-A", () => expect.step("not found"));
+    expect(order.loyaltyEngineMember).toMatchObject({ code: "LOY-4711-A", trouble: "offline" });
+    expect(texts).toEqual([
+        "The till is offline. The code stays with the order and is checked when the sale is reported.",
+    ]);
+    expect.verifySteps([]);
+});
+
+test("offline, the member's own card scanned again takes nothing away", async () => {
+    const { store, desk, order } = await setupTill({ 1000001: found(1) });
+    await desk.identify("1000001");
+    store.data.network.offline = true;
+    await desk.offer("1000001", () => expect.step("not found"));
+    expect(order.loyaltyEngineMember.ref).toBe("ref-1");
+    expect(order.loyaltyEngineMember.wallet.points).toBe(1250);
+    expect.verifySteps([]);
 });
 
 test("codes that can't be a member's are not offered", async () => {

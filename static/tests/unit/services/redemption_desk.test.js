@@ -1,9 +1,20 @@
 import { describe, expect, test } from "@odoo/hoot";
 import { advanceTime, Deferred, tick } from "@odoo/hoot-mock";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
+import { RPCError } from "@web/core/network/rpc";
+import { patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { isGtin } from "@pos_loyalty_engine/app/services/redemption_desk";
 import { found, watchNotifications } from "../utils";
-import { setupSpending, spend, times, voucher, watchDialogs } from "../redemption_utils";
+import {
+    duration,
+    freeze,
+    loseAnswer,
+    setupSpending,
+    spend,
+    times,
+    voucher,
+    watchDialogs,
+} from "../redemption_utils";
 
 definePosModels();
 
@@ -613,6 +624,90 @@ describe("known to this till", () => {
         expect(order.priceIncl).toBe(TOTAL - 5);
     });
 
+    const setupStrange = async (...rows) => {
+        const till = await setupSpending();
+        await till.store.syncAllOrders({ orders: [till.order] });
+        till.desk.known.clear();
+        till.ledger.rows.push(...rows);
+        till.texts = watchNotifications(till.store);
+        return till;
+    };
+
+    test("an order from elsewhere is looked up before it is paid, once", async () => {
+        const { desk, order, ledger } = await setupStrange();
+        expect(desk.standsBefore(order)).toBe(true);
+        expect(await desk.mayPay(order)).toBe(true);
+        expect(desk.standsBefore(order)).toBe(false);
+        expect(ledger.asked).toEqual(["redemptions"]);
+    });
+
+    test("what was spent for it elsewhere is on it before it is paid", async () => {
+        const row = voucher("v1", { state: "spent", frozen_amount: "5.00" });
+        const { desk, order, texts } = await setupStrange(row);
+        expect(await desk.mayPay(order)).toBe(false);
+        expect(order.priceIncl).toBe(TOTAL - 5);
+        expect(texts).toEqual(["Vouchers and points were checked again. Look at the total."]);
+        expect(await desk.mayPay(order)).toBe(true);
+    });
+
+    test("a look that runs is waited for, and not doubled", async () => {
+        const { desk, order, ledger } = await setupStrange();
+        const answer = new Deferred();
+        ledger.answers.redemptions = () => answer;
+        desk.ensure(order);
+        desk.ensure(order);
+        const pressed = desk.mayPay(order);
+        await tick();
+        answer.resolve({ status: "found", redemptions: [] });
+        expect(await pressed).toBe(true);
+        expect(ledger.asked).toEqual(["redemptions"]);
+    });
+
+    test("a server that can't say holds up no sale, and is not asked twice", async () => {
+        const { store, desk, order, ledger } = await setupStrange();
+        freeze(store, ledger);
+        const pressed = desk.mayPay(order);
+        expect(await duration(pressed)).toBeWithin(2900, 4900);
+        expect(await pressed).toBe(true);
+        expect(desk.standsBefore(order)).toBe(false);
+        expect(ledger.asked).toEqual(["redemptions"]);
+    });
+
+    test("nothing is added to an order from elsewhere before it is known", async () => {
+        const row = voucher("v1", { state: "spent", frozen_amount: "5.00" });
+        const { desk, order, ledger, texts } = await setupStrange(row);
+        ledger.answers.redemptions = () => ({ status: "failed" });
+        await desk.addVoucher(order, { code: "v2" });
+        expect(texts).toEqual([
+            "The server does not say what is redeemed on this order. Try again.",
+        ]);
+        expect(times(ledger, "hold_voucher")).toBe(0);
+        delete ledger.answers.redemptions;
+        await desk.addVoucher(order, { code: "v2" });
+        expect(states(order)).toEqual(["v1 spent", "v2 held"]);
+    });
+
+    test("with a discount of which nothing can be learnt the cashier decides", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.mayPay(order);
+        desk.known.clear();
+        order.uiState.loyaltyEngine.redemptions = null;
+        ledger.answers.redemptions = () => ({ status: "failed" });
+        let isSure = false;
+        const dialogs = watchDialogs(store, (props) => (isSure ? props.confirm() : props.cancel()));
+        expect(await desk.mayPay(order)).toBe(false);
+        expect(order.priceIncl).toBe(TOTAL - 5);
+        isSure = true;
+        expect(await desk.mayPay(order)).toBe(false);
+        expect(dialogs.map(({ title }) => title)).toEqual([
+            "Vouchers and points can't be checked now",
+            "Vouchers and points can't be checked now",
+        ]);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(desk.standsBefore(order)).toBe(false);
+    });
+
     test("what is still being spent elsewhere is followed until it is clear", async () => {
         const { store, desk, order, ledger } = await setupSpending();
         await store.syncAllOrders({ orders: [order] });
@@ -697,6 +792,7 @@ describe("the order is deleted", () => {
         store.data.network.offline = true;
         expect(await store._onBeforeDeleteOrder(order)).toBe(true);
         store.data.network.offline = false;
+        await desk.addVoucher(order, { code: "v2" });
         await desk.mayPay(order);
         store.data.network.offline = true;
         const dialogs = watchDialogs(store);
@@ -706,6 +802,59 @@ describe("the order is deleted", () => {
         store.removeOrder(order, false);
         expect(texts).toHaveLength(1);
         expect(store.models["pos.order"].getBy("uuid", order.uuid)).toBe(order);
+        expect(order.priceIncl).toBe(TOTAL - 5);
+    });
+
+    test("the server gives back, and Odoo can't delete it: it stays, without the discount", async () => {
+        const { store, desk, order } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.mayPay(order);
+        patchWithCleanup(store.data, {
+            call(model, method) {
+                return method === "action_pos_order_cancel"
+                    ? Promise.reject(new Error("refused"))
+                    : super.call(...arguments);
+            },
+        });
+        await expect(store.deleteOrders([order])).rejects.toThrow("refused");
+        expect(store.models["pos.order"].getBy("uuid", order.uuid)).toBe(order);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(desk.standsBefore(order)).toBe(false);
+        expect(order.loyaltyEngineIsClosed).toBe(false);
+    });
+
+    test("the server gives back, and its answer is lost: it stays, without the discount", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.mayPay(order);
+        loseAnswer(ledger, "abandon");
+        ledger.answers.release = (_params, redemptions) => ({ status: "done", redemptions });
+        const dialogs = watchDialogs(store);
+        const deleted = store.deleteOrders([order]);
+        await duration(deleted);
+        expect(await deleted).toBe(false);
+        expect(dialogs).toHaveLength(1);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(desk.standsBefore(order)).toBe(false);
+        // It is told again, and then it may go.
+        await advanceTime(100);
+        expect(states(order)).toEqual([]);
+        expect(await store.deleteOrders([order])).toBe(true);
+    });
+
+    test("of an order from elsewhere nothing is given up that is not known", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.mayPay(order);
+        desk.known.clear();
+        order.uiState.loyaltyEngine.redemptions = null;
+        ledger.answers.redemptions = () => ({ status: "failed" });
+        watchDialogs(store);
+        expect(await store.deleteOrders([order])).toBe(false);
+        expect(times(ledger, "abandon")).toBe(0);
+        delete ledger.answers.redemptions;
+        expect(await store.deleteOrders([order])).toBe(true);
+        expect(times(ledger, "abandon")).toBe(1);
     });
 
     test("removed without a question, what is held is given up", async () => {
@@ -714,6 +863,149 @@ describe("the order is deleted", () => {
         store.removeOrder(order, false);
         await tick();
         expect(times(ledger, "abandon")).toBe(1);
+    });
+});
+
+describe("taken off first, then told", () => {
+    const setupSpent = async () => {
+        const till = await setupSpending();
+        await till.desk.addVoucher(till.order, { code: "v1" });
+        await till.desk.mayPay(till.order);
+        till.dialogs = watchDialogs(till.store, (props) => props.confirm?.());
+        till.ledger.asked.length = 0;
+        till.texts = watchNotifications(till.store);
+        till.remove = () => till.desk.remove(till.order, till.order.loyaltyEngineShown[0]);
+        return till;
+    };
+
+    test("it is off the order, and off the server's draft, before the server is told", async () => {
+        const till = await setupSpent();
+        const { order, ledger, store } = till;
+        patchWithCleanup(store, {
+            syncAllOrders() {
+                expect.step(`saved ${order.priceIncl}`);
+                return super.syncAllOrders(...arguments);
+            },
+        });
+        ledger.answers.release = (_params, rows) => {
+            expect.step(`told ${order.priceIncl}`);
+            rows[0].is_dropped = true;
+            return { status: "done", redemptions: rows };
+        };
+        expect(await till.remove()).toBe(true);
+        expect.verifySteps([`saved ${TOTAL}`, `told ${TOTAL}`]);
+        expect(states(order)).toEqual([]);
+    });
+
+    test("the server's answer is lost: it stays off, says so, and is told again", async () => {
+        const till = await setupSpent();
+        const { desk, order, ledger } = till;
+        loseAnswer(ledger, "release");
+        const answers = [];
+        const removed = till.remove().then((answer) => answers.push(answer, states(order)));
+        await duration(removed);
+        expect(answers).toEqual([true, ["v1 unknown"]]);
+        expect(till.texts).toEqual([
+            "Taken off. The server has not confirmed it yet, and is told again.",
+        ]);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(desk.standsBefore(order)).toBe(false);
+        expect(order.loyaltyEngineIsClosed).toBe(false);
+        await advanceTime(100);
+        expect(ledger.asked).toEqual(["release", "release"]);
+        expect(states(order)).toEqual([]);
+    });
+
+    test("the request is lost: it stays off, although the server has it as spent", async () => {
+        const till = await setupSpent();
+        const { desk, order, ledger } = till;
+        ledger.answers.release = (_params, redemptions) => ({ status: "done", redemptions });
+        await till.remove();
+        expect(states(order)).toEqual(["v1 unknown"]);
+        await desk.refresh(order);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(times(ledger, "release")).toBe(2);
+        // Paid without it, the server is told once more, and nobody waits.
+        desk.letGo(order);
+        await tick();
+        expect(times(ledger, "release")).toBe(3);
+    });
+
+    for (const status of ["at_payment", "copy"]) {
+        test(`the server says no (${status}): it is back as it was`, async () => {
+            const till = await setupSpent();
+            const { desk, order, ledger } = till;
+            ledger.answers.release = () => ({ status });
+            order.lines[0].setQuantity(2);
+            expect(desk.standsBefore(order)).toBe(true);
+            expect(await till.remove()).toBe(false);
+            expect(states(order)).toEqual(["v1 spent"]);
+            expect(till.texts[0]).toMatch(/Nothing was changed/);
+            // The goods that it was redeemed for are still the others.
+            expect(desk.standsBefore(order)).toBe(true);
+            order.lines[0].setQuantity(3);
+            expect(desk.standsBefore(order)).toBe(false);
+            expect(order.priceIncl).toBeCloseTo(TOTAL - 5);
+        });
+    }
+
+    test("offline, what was spent stays on", async () => {
+        const till = await setupSpent();
+        till.store.data.network.offline = true;
+        expect(await till.remove()).toBe(false);
+        expect(till.order.priceIncl).toBe(TOTAL - 5);
+        expect(till.ledger.asked).toEqual([]);
+    });
+
+    test("the draft can't be saved: the server is told nothing, and it is back", async () => {
+        const till = await setupSpent();
+        patchWithCleanup(till.store, { syncAllOrders: () => Promise.reject(new RPCError()) });
+        expect(await till.remove()).toBe(false);
+        expect(states(till.order)).toEqual(["v1 spent"]);
+        expect(till.ledger.asked).toEqual([]);
+    });
+});
+
+describe("a server that says nothing", () => {
+    test("an order that is not saved in time holds nothing", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        freeze(store, ledger);
+        const texts = watchNotifications(store);
+        expect(await duration(desk.addVoucher(order, { code: "v1" }))).toBeWithin(4900, 6900);
+        expect(texts).toEqual([
+            "The order could not be saved, so nothing can be redeemed with it.",
+        ]);
+        expect(desk.isBusy(order)).toBe(false);
+    });
+
+    for (const isSpent of [false, true]) {
+        test(`taking off what is ${
+            isSpent ? "spent" : "held"
+        } ends, and so does deleting`, async () => {
+            const { store, desk, order, ledger } = await setupSpending();
+            await desk.addVoucher(order, { code: "v1" });
+            if (isSpent) {
+                await desk.mayPay(order);
+            }
+            watchDialogs(store, (props) => props.confirm?.());
+            freeze(store, ledger);
+            const removed = desk.remove(order, order.loyaltyEngineShown[0]);
+            expect(await duration(removed)).toBeLessThan(13000);
+            expect(desk.isBusy(order)).toBe(false);
+            expect(await duration(store._onBeforeDeleteOrder(order))).toBeLessThan(13000);
+            expect(desk.isBusy(order)).toBe(false);
+        });
+    }
+
+    test("the step that spends takes 8 seconds", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await desk.addVoucher(order, { code: "v2" });
+        watchDialogs(store);
+        freeze(store, ledger);
+        expect(await duration(desk.mayPay(order))).toBeWithin(7900, 9900);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(desk.standsBefore(order)).toBe(false);
     });
 });
 

@@ -6,7 +6,7 @@ import { NumberPopup } from "@point_of_sale/app/components/popups/number_popup/n
 import { PaymentInterface } from "@point_of_sale/app/utils/payment/payment_interface";
 import { register_payment_method } from "@point_of_sale/app/services/pos_store";
 import { formatPoints } from "@pos_loyalty_engine/app/utils/member_words";
-import { holdInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
+import { holdInWords, untoldInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 
 /**
  * Points of a member as a payment, as the payment screen knows terminals. It asks and tells; what is
@@ -188,8 +188,11 @@ export class PaymentLoyaltyEngine extends PaymentInterface {
             return false;
         }
         const answer = await this.points.undo(order, payment);
-        if (answer.status === "done") {
+        if (answer.isOff) {
             payment.setLoyaltyEngineWords("");
+            if (answer.status !== "done") {
+                this.pos.notification.add(untoldInWords(), { type: "warning" });
+            }
             return true;
         }
         this.pos.dialog.add(AlertDialog, {

@@ -3,6 +3,9 @@ import { Dialog } from "@web/core/dialog/dialog";
 import { useService } from "@web/core/utils/hooks";
 import { inWords } from "@pos_loyalty_engine/app/utils/member_words";
 
+// Milliseconds between two characters: a scanner that types is quicker, nobody's fingers are.
+const SCANNER_PACE = 50;
+
 /** One field for a member's code, typed or scanned. */
 export class MemberPopup extends Component {
     static template = "pos_loyalty_engine.MemberPopup";
@@ -20,8 +23,10 @@ export class MemberPopup extends Component {
         this.inputRef = useRef("input");
         this.barcodeReader = useService("barcode_reader");
         onMounted(() => this.inputRef.el.focus());
+        // When the last characters were typed that came as quickly as a scanner's (ms)
+        this.quickly = [];
         // While the popup is open every scan is meant for it, whatever its type. With the cursor in
-        // the field the scanner simply types there.
+        // the field the scanner simply types there: then its pace tells.
         useEffect(
             () =>
                 this.barcodeReader?.register(
@@ -42,10 +47,18 @@ export class MemberPopup extends Component {
         if (ev.key === "Enter") {
             ev.preventDefault();
             this.confirm();
+        } else if (ev.key?.length === 1) {
+            const isQuick = ev.timeStamp - this.quickly.at(-1) <= SCANNER_PACE;
+            this.quickly = [...(isQuick ? this.quickly : []), ev.timeStamp];
         }
     }
 
-    async confirm(presented = "typed") {
+    /** Whether a scanner has typed what is in the field, all of it. */
+    get isScanned() {
+        return this.quickly.length > 2 && this.quickly.length === this.state.code.length;
+    }
+
+    async confirm(presented = this.isScanned ? "scan" : "typed") {
         const code = this.state.code.trim();
         if (!code || this.state.isBusy) {
             return;
