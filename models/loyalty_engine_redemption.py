@@ -148,6 +148,11 @@ class LoyaltyEngineRedemption(models.Model):
         digits=(16, 4),
         help="What the till took off the order for it when it was spent.",
     )
+    spent_with = fields.Json(
+        readonly=True,
+        help="The redemptions that the till counted with when it claimed the value: their ids, "
+        "each with its amount if that was frozen before, else null.",
+    )
     hold_until = fields.Datetime(readonly=True)
     lease_until = fields.Datetime(
         readonly=True, help="Until then the till is at the payment of this order."
@@ -627,6 +632,23 @@ class LoyaltyEngineRedemption(models.Model):
     # === Spending: write first, send after ===
 
     @api.model
+    def _spent_with(self, rows, claims):
+        """What a till counts with that claims the value of some redemptions of an order.
+
+        :param rows: all of the order
+        :param claims: their uuids
+        :return: dict of uuid to the amount that is frozen, as text; None for what is claimed now
+        """
+        return {
+            row["uuid"]: None
+            if row["uuid"] in claims and row["state"] not in ("spent", "settled")
+            else _text(row["claimed_amount"])
+            for row in rows
+            if row["uuid"] in claims
+            or (row["state"] in ("spent", "settled") and not row["is_dropped"])
+        }
+
+    @api.model
     def _begin_spending(
         self, row, amount, till_key, until, balance=None, read_at=None, most_a_day=0
     ):
@@ -677,6 +699,7 @@ class LoyaltyEngineRedemption(models.Model):
             points=row["points"],
             amount=row["amount"],
             claimed_amount=amount,
+            spent_with=Json(row["spent_with"]),
             reason=None,
             **self._lease(till_key),
         )
@@ -706,10 +729,11 @@ class LoyaltyEngineRedemption(models.Model):
         self.env.cr.execute("SET LOCAL lock_timeout = %s", (max(int(left * 1000), 1),))
 
     @api.model
-    def _freeze(self, redemption_uuid, amount, till_key):
+    def _freeze(self, redemption_uuid, amount, till_key, spent_with):
         """At the payment: keep what the till takes off for a voucher that was burned before.
 
         :param amount: Decimal
+        :param spent_with: what the till counted with: see :meth:`_spent_with`
         """
         self._move(
             redemption_uuid,
@@ -717,6 +741,7 @@ class LoyaltyEngineRedemption(models.Model):
             "spent",
             self.env._("at the payment"),
             claimed_amount=amount,
+            spent_with=Json(spent_with),
             **self._lease(till_key),
         )
 

@@ -251,11 +251,20 @@ class LoyaltyEngineRedemption(models.Model):
                 if payment.loyalty_engine_redemption == row["uuid"]
             )
             return paid, decimal_of(row["amount"])
-        # Those that the order carries, as the cashier added them; nothing is frozen here.
+        rows = self._of_order(row["engine_id"], row["order_uuid"])
+        # As the till counted when it was spent, also with what was refused afterwards. What was
+        # burned at once was spent alone: with all that the order carries, and nothing frozen.
+        counted = row["spent_with"] or {
+            other["uuid"]: None for other in rows if other["state"] in ("spent", "settled")
+        }
         carried = [
-            {**self._till_view(other), "frozen_amount": None}
-            for other in self._of_order(row["engine_id"], row["order_uuid"])
-            if other["state"] in ("spent", "settled")
+            {
+                **self._till_view(other),
+                "state": "spent",
+                "frozen_amount": counted[other["uuid"]],
+            }
+            for other in rows
+            if other["uuid"] in counted
         ]
         given = order._loyalty_engine_given_discounts().get(row["uuid"], Decimal(0))
         expected = order._loyalty_engine_expected_discounts(carried).get(row["uuid"], Decimal(0))
