@@ -479,22 +479,68 @@ class TestUnknown(RedemptionCase):
 
     def test_a_sender_that_died_is_looked_up(self):
         redemption = self.held_points(500)
-
-        row = self.row(redemption)._row(redemption["uuid"])
-        balance, read_at = Decimal(5000), row["create_date"]
-        row_was_sent = self.row(redemption)._begin_spending(
-            row, Decimal(5), "till-1", time.monotonic() + 5, balance=balance, read_at=read_at
-        )
-        self.assertTrue(row_was_sent)
-        self.assertState(redemption, "spending")
+        sent_at = self.begin_spending(redemption)
         self.recover()
         self.assertState(redemption, "spending")
-        self.let_pass(31)
+        self.let_pass(13)
+        # A run comes in time by itself.
+        dead = sent_at + timedelta(seconds=13)
+        self.assertTrue(
+            self.env["ir.cron.trigger"].search(
+                [
+                    ("cron_id", "=", self.recovery.id),
+                    ("call_at", ">", sent_at + timedelta(seconds=10)),
+                    ("call_at", "<", dead),
+                ]
+            )
+        )
         self.recover()
         self.assertState(redemption, "unknown")
         self.let_pass(LATE)
         self.recover()
         self.assertState(redemption, "released")
+
+    def begin_spending(self, redemption):
+        """Write that it is being spent, as a process that dies before it sends.
+
+        :return: when that was
+        """
+        with self.enter_registry_test_mode():
+            ledger = self.env["loyalty.engine.redemption"]
+            row = ledger._alone("_row", redemption["uuid"])
+            self.assertTrue(
+                ledger._alone(
+                    "_begin_spending",
+                    row,
+                    Decimal(5),
+                    "till-1",
+                    time.monotonic() + 5,
+                    balance=Decimal(5000),
+                    read_at=row["create_date"],
+                )
+            )
+        self.assertState(redemption, "spending")
+        return self.row(redemption).sent_at
+
+    def test_a_dead_sender_waits_for_no_slow_engine(self):
+        """However many connections there are, and however slow the engine: first of all, and once
+        more at the end, it is seen who is dead."""
+        redemption, last = self.held_points(500), []
+        self.begin_spending(redemption)
+        self.let_pass(13)
+        recovery = type(self.env["loyalty.engine.recovery"])
+
+        def look_up(recovery, engine):
+            last.append(self.row(redemption).state)
+            self.env.cr.execute(
+                "UPDATE loyalty_engine_redemption SET state = 'spending' WHERE uuid = %s",
+                (redemption["uuid"],),
+            )
+
+        with patch.object(recovery, "_look_up_unknown", look_up):
+            self.recover()
+        self.assertEqual(last, ["unknown"])
+        self.assertState(redemption, "unknown")
 
 
 @tagged("post_install", "-at_install")
@@ -967,9 +1013,7 @@ class TestVouchers(RedemptionCase):
         self.sandbox.clear_faults()
         five = self.held(self.FIVE.code)
         self.spend(five, **{five["uuid"]: "5.00"})
-        self.assertEqual(
-            self.row(five).spent_with, {ten["uuid"]: "3.9", five["uuid"]: None}
-        )
+        self.assertEqual(self.row(five).spent_with, {ten["uuid"]: "3.9", five["uuid"]: None})
         order = self.pay(ten, off=3.9)
         order.lines[0].copy(
             {
