@@ -30,6 +30,7 @@ class LoyaltyEngineCase(models.Model):
             ("missing", "Order Missing"),
             ("unbacked", "Discount without a Redemption"),
             ("differs", "Discount of Another Amount"),
+            ("cancelled", "Sale of a Cancelled Order"),
         ],
         required=True,
         readonly=True,
@@ -73,8 +74,44 @@ class LoyaltyEngineCase(models.Model):
             "mail.mail_activity_data_todo", summary=name, user_id=engine.responsible_id.id
         )
 
+    @api.model
+    def _open_passed_over(self, order, sold):
+        """A till has sold an order that was cancelled here, and Odoo has stored nothing of it.
+
+        :param sold: the order as the till sends it
+        """
+        methods = {method.id: method.name for method in order.config_id.payment_method_ids}
+        payments = [vals for _command, _id, vals in sold.get("payment_ids") or ()]
+        self._open(
+            order.config_id.loyalty_engine_id,
+            "cancelled",
+            order.uuid,
+            self.env._(
+                "A sale of an order that is cancelled: %s", order.pos_reference or order.name
+            ),
+            self.env._(
+                "%(till)s has sold this order: %(total)s %(currency)s, paid %(paid)s. It had been "
+                "cancelled here before, so that Odoo has kept nothing of the sale, and the Loyalty "
+                "Engine is not told of it. Please enter the sale again. What was spent for it is "
+                "given back, or has a case of its own: the customer has had the discount.\n"
+                "Order: %(uuid)s",
+                till=order.config_id.name,
+                total=sold.get("amount_total"),
+                currency=order.currency_id.name,
+                paid=", ".join(
+                    f"{payment.get('amount')} ({methods.get(payment.get('payment_method_id'))})"
+                    for payment in payments
+                )
+                or sold.get("amount_paid"),
+                uuid=order.uuid,
+            ),
+            config_id=order.config_id.id,
+            order_uuid=order.uuid,
+            member_ref=order.loyalty_engine_member_ref,
+        )
+
     def action_close(self):
-        """Close the case; what was spent in vain counts as made good.
+        """Close the case; what was spent in vain counts as made good, and points as corrected.
 
         :raises AccessError: for others than managers of the point of sale
         :raises UserError: when nobody has said what was done
@@ -95,11 +132,5 @@ class LoyaltyEngineCase(models.Model):
             case.sudo().activity_feedback(
                 ["mail.mail_activity_data_todo"], feedback=case.note.strip()
             )
-            if case.redemption_id:
-                ledger._alone(
-                    "_move",
-                    case.sudo().redemption_id.uuid,
-                    ("stranded",),
-                    "made_good",
-                    case.note.strip(),
-                )
+            if case.kind in ("burned", "points") and case.redemption_id:
+                ledger._alone("_made_good", case.sudo().redemption_id.uuid, case.note.strip())

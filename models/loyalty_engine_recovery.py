@@ -1,30 +1,51 @@
 import logging
+import random
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from odoo import api, models
 
 from ..engine import (
+    EngineAnswerUnreadable,
     EngineAuthFailed,
     EngineError,
     EngineLookupIncomplete,
+    EngineOutcomeUnknown,
     EngineRejected,
 )
 
 _logger = logging.getLogger(__name__)
 
-# Seconds after which a process that sends counts as dead: every wait of its is shorter.
-SENDER_DEAD_AFTER = 30
+# Seconds after which a process that sends counts as dead: it has 6.5 for all that it sends, and an
+# answer that is still written later counts all the same. docs/reliability.md counts from here.
+SENDER_DEAD_AFTER = 12
 # When an unknown outcome is looked up, in seconds after it was sent; the last time is when it can
 # no longer arrive late (the connection's late_after).
 LOOK_UP_AFTER = (5, 60, 300, 900)
-# What one run does at most of each kind, and for how many seconds it asks the engine one by one;
-# the next one goes on.
+# What one run does at most of each kind; the next one goes on.
 BATCH = 200
+# For so many seconds one kind of question is put to a connection, and a run asks at all.
+ASK_LIMIT = 10
 RUN_LIMIT = 30
+# So many questions in a row without an answer of any use, and the next ones wait for the next run.
+FAILURES_UNTIL_STOP = 3
+# What got no answer of any use is asked again, after the others; for a reaction that never comes,
+# because reactors may be switched off, once an hour is enough.
+ASK_AGAIN_AFTER = timedelta(minutes=5)
+LATE_REACTION_AFTER = timedelta(hours=1)
+# What the engine can't tell for so long, though it can be reached, is a person's.
+GIVE_UP_AFTER = timedelta(hours=24)
 # An order that has not come after so long is listed for a person.
 ORDER_MISSING_AFTER = timedelta(hours=24)
+# Points of a sale that the engine has not taken after so long too.
+NOT_TAKEN_AFTER = timedelta(hours=24)
 AUDIT_DAYS = 7
+# The audit runs once a day; it looks at nothing twice in so long.
+AUDITED_AGAIN_AFTER = timedelta(hours=20)
+# An audit that could not ask the engine tries again.
+AUDIT_RETRY = timedelta(hours=1)
+
+DUE = "(redemption.look_up_at IS NULL OR redemption.look_up_at <= %(now)s)"
 
 
 class LoyaltyEngineRecovery(models.AbstractModel):
@@ -39,33 +60,85 @@ class LoyaltyEngineRecovery(models.AbstractModel):
     _description = "Recovery of Redemptions"
 
     @api.model
-    def _wake(self):
-        self.env.ref("pos_loyalty_engine.ir_cron_recover_redemptions")._trigger()
+    def _wake(self, at=None):
+        # Not by env.ref: it asks the database each time, and this is part of each spending.
+        cron_id = self.env["ir.model.data"]._xmlid_to_res_id(
+            "pos_loyalty_engine.ir_cron_recover_redemptions"
+        )
+        self.env["ir.cron"].browse(cron_id)._trigger(at)
+
+    @api.model
+    def _expect_answer(self, sent_at):
+        """See to it that a run comes when who sends now can only be dead."""
+        self._wake(sent_at + timedelta(seconds=SENDER_DEAD_AFTER))
 
     @api.model
     def _cron_recover(self):
         """Take every open redemption as far as it goes today. Never raises: Odoo switches off a job
-        that keeps failing."""
-        for engine in self._engines():
-            for work in (
-                self._expire_holds,
-                self._doubt_dead_senders,
-                self._look_up_unknown,
-                self._look_for_reactions,
+        that keeps failing.
+
+        Dead senders come first and last: nothing of theirs waits for an engine that is slow.
+        """
+        engines = list(self._engines())
+        self._do((self._expire_holds, self._doubt_dead_senders), engines)
+        self._ask(engines)
+        self._do(
+            (
                 self._end_spent,
                 self._compare_settled,
-                self._follow_refunds,
+                self._judge_refunds,
                 self._allot_refunds,
                 self._list_missing_orders,
+                self._list_not_taken,
                 self._flag_unbacked,
-            ):
-                try:
-                    work(engine)
-                except Exception:
-                    self.env.cr.rollback()
-                    _logger.exception("loyalty engine %s: recovery stopped", engine.id)
-                if not self.env["ir.cron"]._commit_progress():
+                self._doubt_dead_senders,
+            ),
+            engines,
+        )
+        self._schedule_next(engines)
+
+    @api.model
+    def _do(self, works, engines):
+        """What asks nobody: quick, and done for every connection in each run."""
+        for engine in engines:
+            for work in works:
+                self._work_alone(work, engine)
+
+    @api.model
+    def _ask(self, engines):
+        """Ask the engines, each as long as it answers, in another order each time."""
+        ends = time.monotonic() + RUN_LIMIT
+        for engine in random.sample(engines, len(engines)):
+            for work in (self._look_up_unknown, self._look_for_reactions, self._follow_refunds):
+                if time.monotonic() > ends:
                     return
+                if not self._work_alone(work, engine):
+                    break
+
+    @api.model
+    def _work_alone(self, work, engine):
+        """Do one piece of work; what goes wrong with it stops neither the others nor the job.
+
+        :return: whether the engine could be asked
+        """
+        try:
+            work(engine)
+        except EngineError as error:
+            self.env.cr.rollback()
+            _logger.info("loyalty engine %s: can't be asked: %s", engine.id, error)
+            return False
+        except Exception:
+            self.env.cr.rollback()
+            _logger.exception("loyalty engine %s: recovery stopped", engine.id)
+        self.env["ir.cron"]._commit_progress()
+        return True
+
+    @api.model
+    def _schedule_next(self, engines):
+        """Come back when the next unknown outcome is to be looked up."""
+        due_at = self._ledger("_next_look_up", [engine.id for engine in engines])
+        if due_at:
+            self._wake(due_at)
 
     @api.model
     def _engines(self):
@@ -79,32 +152,68 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         return self.env["loyalty.engine.redemption"]._alone(method, *arguments, **values)
 
     @api.model
-    def _each(self, rows, work, limit=None):
-        """Do ``work`` for each row: what goes wrong with one doesn't stop the others.
-
-        :param limit: seconds after which no further row is begun; the next run goes on
-        """
-        ends = time.monotonic() + limit if limit else None
+    def _each(self, rows, work):
+        """Do ``work`` for each row: what goes wrong with one doesn't stop the others."""
         for row in rows:
-            if ends and time.monotonic() > ends:
-                return
             try:
                 work(row)
-            except EngineError as error:
-                _logger.info("loyalty engine %s: %s", row["engine_id"], error)
-                # Nor will it answer for the next one.
-                return
             except Exception:
                 _logger.exception("loyalty engine: redemption %s not cleared up", row["uuid"])
 
     @api.model
+    def _ask_each(self, rows, ask, put_off):
+        """Ask the engine about each row, for ``ASK_LIMIT`` seconds; the next run goes on.
+
+        A row that gets no answer of any use stops only itself.
+
+        :param ask: function of a row
+        :param put_off: function of a row that got no answer: it is to come after the others
+        :return: the rows that were asked about
+        :raises EngineError: when the engine can't be asked at all
+        """
+        ends, failures, asked = time.monotonic() + ASK_LIMIT, 0, []
+        for row in rows:
+            if failures >= FAILURES_UNTIL_STOP or time.monotonic() > ends:
+                break
+            try:
+                ask(row)
+                failures = 0
+            except EngineError as error:
+                if not self._is_about_the_row(error):
+                    raise
+                _logger.info("loyalty engine: redemption %s: %s", row["uuid"], error)
+                failures += not isinstance(error, EngineRejected)
+                put_off(row)
+            except Exception:
+                _logger.exception("loyalty engine: redemption %s not asked about", row["uuid"])
+                put_off(row)
+            asked.append(row)
+        return asked
+
+    @api.model
+    def _is_about_the_row(self, error):
+        """Whether the engine may well answer for others. One thing may be forbidden for a reason of
+        its own (403); one that takes too long may be so too."""
+        is_forbidden = isinstance(error, EngineAuthFailed) and error.status == 403
+        return is_forbidden or isinstance(error, EngineRejected | EngineOutcomeUnknown)
+
+    @api.model
     def _rows(self, engine, condition, **values):
-        return self._ledger(
-            "_rows",
-            f"redemption.engine_id = %(engine)s AND {condition}",
-            engine=engine.id,
-            **values,
-        )[:BATCH]
+        """At most ``BATCH`` rows, in another order each time: none waits behind those that stay."""
+        return self._ledger("_some_rows", engine.id, condition, values, "random()", BATCH)
+
+    @api.model
+    def _due_rows(self, engine, condition, **values):
+        """At most ``BATCH`` rows whose turn it is, those first that have waited longest."""
+        return self._rows_in_turn(
+            engine, f"{condition} AND {DUE}", {**values, "now": self.env.cr.now()}
+        )
+
+    @api.model
+    def _rows_in_turn(self, engine, condition, values):
+        order = "redemption.look_up_at NULLS FIRST, redemption.sent_at"
+        rows = self._ledger("_some_rows", engine.id, condition, values, order, BATCH)
+        return sorted(rows, key=lambda row: (row["look_up_at"] or datetime.min, row["sent_at"]))
 
     # === What nobody works on any more ===
 
@@ -140,55 +249,53 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
     @api.model
     def _look_up_unknown(self, engine):
-        rows = self._rows(
-            engine,
-            "redemption.state = 'unknown' AND redemption.look_up_at <= %(now)s",
-            now=self.env.cr.now(),
-        )
+        rows = self._due_rows(engine, "redemption.state = 'unknown'")
         if rows:
-            self._judge(engine, rows, self._look_up(engine, rows))
+            asked, answers = self._look_up(engine, rows)
+            self._judge(engine, asked, answers)
 
     @api.model
     def _look_up(self, engine, rows):
         """What the engine says of rows.
 
-        :return: dict of uuid to (whether it is there: True, False, None = can't be told; event id);
-            without those for which the engine could not be asked
+        :return: (rows that it was asked about, dict of uuid to (whether it is there: True, False,
+            None = can't be told; event id), without those that it gave no answer about)
+        :raises EngineError: when it can't be asked at all
         """
         redeemer = self.env["loyalty.engine.redeemer"]
-        try:
-            terms = redeemer._background_terms(engine)
-        except EngineAuthFailed as error:
-            _logger.warning("loyalty engine %s: %s", engine.id, error)
-            return {}
-        deadline = engine.background_deadline
-        points = [row for row in rows if row["kind"] == "points"]
-        answers = {}
+        terms, deadline = redeemer._background_terms(engine), engine.background_deadline
         # No transaction stays open while the engine is asked.
         self.env["ir.cron"]._commit_progress()
-        if points:
-            try:
-                found = redeemer._find_events(terms, points, deadline)
-                answers.update((row["uuid"], (False, None)) for row in points)
-            except EngineLookupIncomplete as error:
-                found = error.found
-                answers.update((row["uuid"], (None, None)) for row in points)
-            except EngineRejected:
-                found = {}
-                answers.update((row["uuid"], (None, None)) for row in points)
-            except EngineError as error:
-                _logger.info("loyalty engine %s: %s", engine.id, error)
-                found = {}
-            answers.update((uuid, (True, event.id)) for uuid, event in found.items())
+        points = [row for row in rows if row["kind"] == "points"]
+        answers = self._look_up_points(terms, points, deadline) if points else {}
 
         def look(row):
             try:
                 answers[row["uuid"]] = (redeemer._is_burned(terms.client, row, deadline), None)
-            except (EngineLookupIncomplete, EngineRejected):
+            except (EngineLookupIncomplete, EngineRejected, EngineAnswerUnreadable):
                 answers[row["uuid"]] = (None, None)
 
-        self._each([row for row in rows if row["kind"] == "voucher"], look, RUN_LIMIT)
-        return answers
+        vouchers = [row for row in rows if row["kind"] == "voucher"]
+        # No answer is judged like any other: it is looked up again.
+        return points + self._ask_each(vouchers, look, lambda row: None), answers
+
+    @api.model
+    def _look_up_points(self, terms, rows, deadline):
+        """All in one search."""
+        found, otherwise = {}, (None, None)
+        try:
+            found = self.env["loyalty.engine.redeemer"]._find_events(terms, rows, deadline)
+            otherwise = (False, None)
+        except EngineLookupIncomplete as error:
+            found = error.found
+        except EngineError as error:
+            if not self._is_about_the_row(error):
+                raise
+            _logger.info("loyalty engine %s: %s", terms.engine_id, error)
+            if not isinstance(error, EngineRejected | EngineAnswerUnreadable):
+                return {}
+        answers = {row["uuid"]: otherwise for row in rows}
+        return {**answers, **{uuid: (True, event.id) for uuid, event in found.items()}}
 
     @api.model
     def _judge(self, engine, rows, answers):
@@ -201,9 +308,10 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         now = self._ledger("_now")
         is_there, event_ref = answers.get(row["uuid"], (None, None))
         age = (now - row["sent_at"]).total_seconds()
+        is_silent = row["uuid"] not in answers and age < GIVE_UP_AFTER.total_seconds()
         if is_there:
             self._ledger("_move", row["uuid"], ("unknown",), "spent", event_ref=event_ref)
-        elif age < engine.late_after or row["uuid"] not in answers:
+        elif age < engine.late_after or is_silent:
             steps = [step for step in LOOK_UP_AFTER if age < step < engine.late_after]
             due = row["sent_at"] + timedelta(seconds=min([*steps, engine.late_after]))
             soonest = now + timedelta(seconds=LOOK_UP_AFTER[0])
@@ -215,51 +323,78 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             note = self.env._("it never arrived")
             self._ledger("_move", row["uuid"], ("unknown",), "released", note)
 
-    # === What the engine has taken ===
+    # === What the engine has taken, and given back ===
 
     @api.model
     def _look_for_reactions(self, engine):
-        """See when what was spent is part of the balance. After the time in which a request can be
-        late it is asked once an hour only: reactors may be switched off."""
+        """See when what was spent is part of the balance."""
         if not engine.can_read_reactions:
             return
-        now = self.env.cr.now()
-        rows = self._rows(
+        rows = self._due_rows(
             engine,
             "redemption.kind = 'points' AND redemption.shown_at IS NULL"
             " AND redemption.event_ref IS NOT NULL"
             " AND redemption.state NOT IN ('released', 'expired', 'refused')"
-            " AND redemption.sent_at > %(week)s"
-            " AND (redemption.look_up_at IS NULL OR redemption.look_up_at <= %(now)s)",
-            now=now,
-            week=now - timedelta(days=AUDIT_DAYS),
+            " AND redemption.sent_at > %(week)s",
+            week=self.env.cr.now() - timedelta(days=AUDIT_DAYS),
         )
         if not rows:
             return
+        late_after = engine.late_after
         client, deadline = self._client(engine)
 
         def look(row):
-            reactions = client.get_event_reactions(row["event_ref"], deadline=deadline)
+            points = self._points_of(client, row["event_ref"], deadline)
             now = self._ledger("_now")
-            if reactions.points is not None:
-                self._ledger("_note_shown", row["uuid"], -reactions.points)
-            elif (now - row["sent_at"]).total_seconds() > engine.late_after:
-                self._ledger("_put_off", row["uuid"], now + timedelta(hours=1))
+            if points is not None:
+                self._ledger("_note_shown", row["uuid"], -points)
+            else:
+                is_late = (now - row["sent_at"]).total_seconds() > late_after
+                again = now + LATE_REACTION_AFTER if is_late else now
+                self._ledger("_put_off", row["uuid"], again)
 
-        if client:
-            self._each(rows, look, RUN_LIMIT)
+        self._ask_each(rows, look, self._put_off)
+
+    @api.model
+    def _follow_refunds(self, engine):
+        """Points that the engine was told to give back: see whether they came."""
+        rows = self._ledger("_unseen_refunds", engine.id, BATCH)
+        if not rows:
+            return
+        late_after = engine.late_after
+        client, deadline = self._client(engine)
+
+        def look(row):
+            points = self._points_of(client, row["event_ref"], deadline)
+            self._ledger("_note_refund_reaction", row["id"], points, late_after)
+
+        def put_off(row):
+            self._ledger("_put_off_refund", row["id"], self._ledger("_now") + ASK_AGAIN_AFTER)
+
+        self._ask_each(rows, look, put_off)
 
     @api.model
     def _client(self, engine):
-        """:return: (client, deadline in seconds); (None, None) where it isn't filled in"""
-        try:
-            client, deadline = engine._client(), engine.background_deadline
-        except EngineAuthFailed as error:
-            _logger.warning("loyalty engine %s: %s", engine.id, error)
-            return None, None
+        """:return: (client, deadline in seconds)
+        :raises EngineAuthFailed: when the connection is not filled in
+        """
+        client, deadline = engine._client(), engine.background_deadline
         # No transaction stays open while the engine is asked.
         self.env["ir.cron"]._commit_progress()
         return client, deadline
+
+    @api.model
+    def _points_of(self, client, event_ref, deadline):
+        """What an event has given or taken; None where no reaction can be seen."""
+        try:
+            return client.get_event_reactions(event_ref, deadline=deadline).points
+        except (EngineRejected, EngineAnswerUnreadable) as error:
+            _logger.info("loyalty engine: reactions of event %s: %s", event_ref, error)
+            return None
+
+    @api.model
+    def _put_off(self, row):
+        self._ledger("_put_off", row["uuid"], self._ledger("_now") + ASK_AGAIN_AFTER)
 
     # === The one writer of ends ===
 
@@ -284,49 +419,19 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         self._each(rows, lambda row: self._ledger("_compare", row["uuid"]))
 
     @api.model
-    def _follow_refunds(self, engine):
-        """Points that are being given back: returned when the engine's reaction is seen; settled
-        when their order turns up, carrying them, before the refund has left."""
+    def _judge_refunds(self, engine):
+        """Points that are being given back: settled when their order turns up, carrying them, and
+        nothing was given yet; a person's when the engine did not take the refund."""
         rows = self._rows(engine, "redemption.state = 'returning'")
-        if not rows:
-            return
-        client, deadline = self._client(engine)
-        self._each(rows, lambda row: self._follow_refund(engine, client, deadline, row), RUN_LIMIT)
-
-    @api.model
-    def _follow_refund(self, engine, client, deadline, row):
-        if self._ledger("_call_off_refund", row["uuid"]):
-            return
-        refund = self._ledger("_refund_of", row["uuid"])
-        if refund["state"] == "dead":
-            why = self.env._("The engine did not take the points refund.")
-            self._ledger("_strand", row["uuid"], ("returning",), why)
-        elif refund["state"] == "sent" and client:
-            back = client.get_event_reactions(refund["event_ref"], deadline=deadline).points
-            age = (self._ledger("_now") - refund["sent_at"]).total_seconds()
-            if back is not None:
-                self._ledger("_returned", row["uuid"], back)
-            elif age > engine.late_after:
-                why = self.env._("The engine has the refund, and gave no points for it.")
-                self._ledger("_strand", row["uuid"], ("returning",), why)
+        self._each(rows, lambda row: self._ledger("_judge_refund", row["uuid"]))
 
     @api.model
     def _allot_refunds(self, engine):
         """Returns that were paid back in points: decide how many points that are."""
-        reports = self.env["loyalty.engine.report"].search(
-            [
-                ("engine_id", "=", engine.id),
-                ("kind", "=", "points_refund"),
-                ("state", "=", "checking"),
-            ],
-            order="id",
-            limit=BATCH,
-        )
-        late_after, report_ids = engine.late_after, reports.ids
-        self.env["ir.cron"]._commit_progress()
-        for report_id in report_ids:
-            self._ledger("_allot_refund", report_id, late_after)
-        if report_ids:
+        late_after = engine.late_after
+        rows = self._ledger("_unallotted_refunds", engine.id, BATCH)
+        self._each(rows, lambda row: self._ledger("_allot_refund", row["id"], late_after))
+        if rows:
             self.env["loyalty.engine.report"]._wake_sender()
 
     # === For a person ===
@@ -348,34 +453,72 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         self._each(rows, lambda row: self._ledger("_list_missing", row["uuid"]))
 
     @api.model
+    def _list_not_taken(self, engine):
+        """A sale has had its points, and the engine has not taken them."""
+        if not engine.can_read_reactions:
+            return
+        now = self.env.cr.now()
+        rows = self._rows(
+            engine,
+            "redemption.kind = 'points' AND redemption.state = 'settled'"
+            " AND redemption.shown_at IS NULL"
+            " AND redemption.sent_at BETWEEN %(week)s AND %(day)s"
+            " AND NOT EXISTS (SELECT 1 FROM loyalty_engine_case listed"
+            "                  WHERE listed.kind = 'points'"
+            "                    AND listed.reference = redemption.uuid)",
+            week=now - timedelta(days=AUDIT_DAYS),
+            day=now - NOT_TAKEN_AFTER,
+        )
+        self._each(rows, lambda row: self._ledger("_list_not_taken", row["uuid"]))
+
+    @api.model
     def _flag_unbacked(self, engine):
         """Paid orders with a discount of ours that no settled redemption backs."""
         self._ledger("_flag_unbacked", engine.id, AUDIT_DAYS)
 
+    # === The audit ===
+
     @api.model
     def _cron_audit(self):
-        """Once a day: look again at what was sent and counted as never arrived."""
+        """Once a day: look again at all that was sent and counted as never arrived. One batch for
+        each connection; by the progress that it reports Odoo goes on until nothing is left."""
+        done = remaining = 0
         for engine in self._engines():
-            rows = self._rows(
-                engine,
-                "redemption.state = 'released' AND redemption.sent_at > %(since)s",
-                since=self.env.cr.now() - timedelta(days=AUDIT_DAYS),
-            )
             try:
-                for uuid, (is_there, event_ref) in (
-                    self._look_up(engine, rows).items() if rows else ()
-                ):
-                    if is_there:
-                        self._ledger("_found_after_all", uuid, event_ref)
+                done += self._audit(engine)
+                remaining += self._ledger("_count_rows", engine.id, *self._to_be_audited())
+            except EngineError as error:
+                self.env.cr.rollback()
+                _logger.info("loyalty engine %s: can't be audited: %s", engine.id, error)
+                self.env.ref("pos_loyalty_engine.ir_cron_audit_redemptions")._trigger(
+                    self.env.cr.now() + AUDIT_RETRY
+                )
             except Exception:
                 self.env.cr.rollback()
                 _logger.exception("loyalty engine %s: audit stopped", engine.id)
-            if not self.env["ir.cron"]._commit_progress():
-                return
         self._wake()
+        self.env["ir.cron"]._commit_progress(done, remaining=remaining)
 
     @api.model
-    def _note_found(self, row, answers):
-        is_there, event_ref = answers.get(row["uuid"], (False, None))
-        if is_there:
-            self._ledger("_found_after_all", row["uuid"], event_ref)
+    def _to_be_audited(self):
+        """:return: (condition of rows, its values)"""
+        since = self.env.cr.now() - timedelta(days=AUDIT_DAYS)
+        condition = f"redemption.state = 'released' AND redemption.sent_at > %(since)s AND {DUE}"
+        return condition, {"since": since, "now": self.env.cr.now()}
+
+    @api.model
+    def _audit(self, engine):
+        """:return: number of rows that were looked at
+        :raises EngineError: when the engine can't be asked at all
+        """
+        rows = self._rows_in_turn(engine, *self._to_be_audited())
+        asked, answers = self._look_up(engine, rows) if rows else ([], {})
+
+        def note(row):
+            self._ledger("_put_off", row["uuid"], self._ledger("_now") + AUDITED_AGAIN_AFTER)
+            is_there, event_ref = answers.get(row["uuid"], (None, None))
+            if is_there:
+                self._ledger("_found_after_all", row["uuid"], event_ref)
+
+        self._each(asked, note)
+        return len(asked)

@@ -214,9 +214,11 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         """
         ends = time.monotonic() + SPEND_LIMIT
         ledger = self.env["loyalty.engine.redemption"]
-        for row in ledger._alone("_of_order", terms.engine_id, order_uuid):
+        rows = ledger._alone("_of_order", terms.engine_id, order_uuid)
+        spent_with = ledger._spent_with(rows, claims) if till_key else None
+        for row in rows:
             if row["uuid"] in claims and not self._spend_one(
-                terms, row, claims[row["uuid"]], till_key, ends
+                terms, {**row, "spent_with": spent_with}, claims[row["uuid"]], till_key, ends
             ):
                 break
         return ledger._alone("_views_of_order", terms.engine_id, order_uuid)
@@ -279,7 +281,9 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         if row["state"] != "spent" or row["claimed_amount"] is not None or not till_key:
             return
         try:
-            self.env["loyalty.engine.redemption"]._alone("_freeze", row["uuid"], amount, till_key)
+            self.env["loyalty.engine.redemption"]._alone(
+                "_freeze", row["uuid"], amount, till_key, row["spent_with"]
+            )
         except LedgerBusy:
             _logger.info("loyalty engine: amount of %s not frozen", row["uuid"])
 

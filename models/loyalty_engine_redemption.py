@@ -21,6 +21,8 @@ SHORTEST_BREAK, LONGEST_BREAK = 0.005, 0.05
 LOCK_LIMIT = 2.0
 # From the first spend to the end of the payment, renewed by the till.
 LEASE = timedelta(minutes=3)
+# For so long a reaction that has not been seen is waited for.
+REACTION_AWAITED = timedelta(days=7)
 # Seconds until an unknown outcome is looked up for the first time after the till did.
 FIRST_LOOK_UP = 5
 
@@ -147,6 +149,11 @@ class LoyaltyEngineRedemption(models.Model):
         readonly=True,
         digits=(16, 4),
         help="What the till took off the order for it when it was spent.",
+    )
+    spent_with = fields.Json(
+        readonly=True,
+        help="The redemptions that the till counted with when it claimed the value: their ids, "
+        "each with its amount if that was frozen before, else null.",
     )
     hold_until = fields.Datetime(readonly=True)
     lease_until = fields.Datetime(
@@ -307,7 +314,8 @@ class LoyaltyEngineRedemption(models.Model):
         """Points of a member that a balance read at ``read_at`` doesn't show as gone.
 
         What was sent is subtracted, in whatever state, until its reaction was seen before the
-        balance was read; after the time in which a request can be late, only if it was taken.
+        balance was read, or a person has cleared it. Nobody waits longer than a week for a
+        reaction; where reactions can't be read, as long as a request can be late.
 
         :param read_at: when the reading of the balance began, by the database's clock
         :param with_holds: whether what other orders merely hold counts too
@@ -329,8 +337,8 @@ class LoyaltyEngineRedemption(models.Model):
                     OR (redemption.state IN %(sent)s
                         AND redemption.sent_at IS NOT NULL
                         AND (redemption.shown_at IS NULL OR redemption.shown_at > %(read_at)s)
-                        AND (engine.can_read_reactions OR redemption.sent_at
-                            > %(read_at)s - engine.late_after * interval '1 second'))
+                        AND redemption.sent_at > %(read_at)s - CASE WHEN engine.can_read_reactions
+                            THEN %(most)s ELSE engine.late_after * interval '1 second' END)
                )
             """,
             {
@@ -342,6 +350,7 @@ class LoyaltyEngineRedemption(models.Model):
                 "now": self.env.cr.now(),
                 "sent": SENT_STATES,
                 "read_at": read_at,
+                "most": REACTION_AWAITED,
             },
         )
         return decimal_of(self.env.cr.fetchone()[0])
@@ -627,6 +636,21 @@ class LoyaltyEngineRedemption(models.Model):
     # === Spending: write first, send after ===
 
     @api.model
+    def _spent_with(self, rows, claims):
+        """What a till counts with that claims the value of some redemptions of an order.
+
+        :param rows: all of the order
+        :param claims: their uuids
+        :return: dict of uuid to the amount that is frozen, as text; None for what is claimed now
+        """
+        return {
+            row["uuid"]: None if row["uuid"] in claims else _text(row["claimed_amount"])
+            for row in rows
+            if row["uuid"] in claims
+            or (row["state"] in ("spent", "settled") and not row["is_dropped"])
+        }
+
+    @api.model
     def _begin_spending(
         self, row, amount, till_key, until, balance=None, read_at=None, most_a_day=0
     ):
@@ -669,17 +693,21 @@ class LoyaltyEngineRedemption(models.Model):
             )
         # Checked again just now.
         self._move(row["uuid"], ("expired",), "held")
+        now = self.env.cr.now()
         is_begun = self._move(
             row["uuid"],
             ("held",),
             "spent" if row["is_local"] else "spending",
-            sent_at=self.env.cr.now(),
+            sent_at=now,
             points=row["points"],
             amount=row["amount"],
             claimed_amount=amount,
+            spent_with=Json(row["spent_with"]),
             reason=None,
             **self._lease(till_key),
         )
+        if is_begun and not row["is_local"]:
+            self.env["loyalty.engine.recovery"]._expect_answer(now)
         if time.monotonic() >= until:
             raise LedgerBusy()
         return is_begun
@@ -706,10 +734,11 @@ class LoyaltyEngineRedemption(models.Model):
         self.env.cr.execute("SET LOCAL lock_timeout = %s", (max(int(left * 1000), 1),))
 
     @api.model
-    def _freeze(self, redemption_uuid, amount, till_key):
+    def _freeze(self, redemption_uuid, amount, till_key, spent_with):
         """At the payment: keep what the till takes off for a voucher that was burned before.
 
         :param amount: Decimal
+        :param spent_with: what the till counted with: see :meth:`_spent_with`
         """
         self._move(
             redemption_uuid,
@@ -717,6 +746,7 @@ class LoyaltyEngineRedemption(models.Model):
             "spent",
             self.env._("at the payment"),
             claimed_amount=amount,
+            spent_with=Json(spent_with),
             **self._lease(till_key),
         )
 
@@ -821,6 +851,19 @@ class LoyaltyEngineRedemption(models.Model):
         return sorted({row["order_uuid"] for row in rows})
 
     # === What a person can do ===
+
+    @api.model
+    def _made_good(self, redemption_uuid, note):
+        """A person has put it right, the member's balance too: it counts there no longer."""
+        self._move(redemption_uuid, ("stranded",), "made_good", note)
+        self.env.cr.execute(
+            """
+            UPDATE loyalty_engine_redemption SET shown_at = %s
+             WHERE uuid = %s AND kind = 'points' AND shown_at IS NULL
+               AND state IN ('settled', 'made_good')
+            """,
+            (self.env.cr.now(), redemption_uuid),
+        )
 
     def action_give_back(self):
         """Take for lost the order of what was spent: points go back, a voucher becomes a case.

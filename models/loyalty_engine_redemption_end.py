@@ -17,6 +17,46 @@ class LoyaltyEngineRedemption(models.Model):
 
     _inherit = "loyalty.engine.redemption"
 
+    # === What there is to do ===
+
+    @api.model
+    def _some_rows(self, engine_id, condition, values, order, most):
+        """At most ``most`` rows of a connection, the first ones in this order."""
+        return self._rows(
+            f"""
+            redemption.id IN (
+                SELECT redemption.id FROM loyalty_engine_redemption redemption
+                 WHERE redemption.engine_id = %(engine)s AND {condition}
+                 ORDER BY {order} LIMIT %(most)s)
+            """,
+            engine=engine_id,
+            most=most,
+            **values,
+        )
+
+    @api.model
+    def _count_rows(self, engine_id, condition, values):
+        self.env.cr.execute(
+            f"SELECT COUNT(*) FROM loyalty_engine_redemption redemption"
+            f" WHERE redemption.engine_id = %(engine)s AND {condition}",
+            {**values, "engine": engine_id},
+        )
+        return self.env.cr.fetchone()[0]
+
+    @api.model
+    def _next_look_up(self, engine_ids):
+        """When the next unknown outcome of these connections is looked up that isn't due yet."""
+        self.env.cr.execute(
+            """
+            SELECT MIN(look_up_at) FROM loyalty_engine_redemption
+             WHERE state = 'unknown' AND look_up_at > %s AND engine_id IN %s
+            """,
+            (self.env.cr.now(), tuple(engine_ids) or (0,)),
+        )
+        return self.env.cr.fetchone()[0]
+
+    # === Ends ===
+
     @api.model
     def _fate(self, row):
         """What became of the order: an order that isn't here is open, and may still come.
@@ -126,21 +166,35 @@ class LoyaltyEngineRedemption(models.Model):
         )
 
     @api.model
-    def _refund_of(self, redemption_uuid):
-        """The points refund in the outbox: dict with ``state``, ``event_ref``, ``sent_at``."""
+    def _refund_state(self, redemption_uuid):
+        """:return: state of the points refund in the outbox"""
         self.env.cr.execute(
             """
-            SELECT state, event_ref, sent_at FROM loyalty_engine_report
+            SELECT state FROM loyalty_engine_report
              WHERE kind = 'points_refund' AND order_uuid = %s
             """,
             (redemption_uuid,),
         )
-        return self.env.cr.dictfetchone() or {"state": "dead", "event_ref": "", "sent_at": None}
+        (state,) = self.env.cr.fetchone() or ("dead",)
+        return state
+
+    @api.model
+    def _judge_refund(self, redemption_uuid):
+        """Call off a points refund, or leave it to a person if the engine did not take it.
+
+        The step is written in the transaction that has looked at the outbox: who sends it again
+        writes one too (:meth:`_send_again`), and one of them looks anew.
+        """
+        if self._call_off_refund(redemption_uuid):
+            return
+        if self._refund_state(redemption_uuid) == "dead":
+            why = self.env._("The engine did not take the points refund.")
+            self._strand(redemption_uuid, ("returning",), why)
 
     @api.model
     def _call_off_refund(self, redemption_uuid):
         """Settle what was to be given back, if its order turns up, carrying it, before the refund
-        has left.
+        has left, or after the engine has refused it.
 
         :return: whether it did
         """
@@ -150,11 +204,26 @@ class LoyaltyEngineRedemption(models.Model):
         self.env.cr.execute(
             """
             DELETE FROM loyalty_engine_report
-             WHERE kind = 'points_refund' AND order_uuid = %s AND state = 'waiting' AND sends = 0
+             WHERE kind = 'points_refund' AND order_uuid = %s
+               AND (state = 'waiting' AND sends = 0 OR state = 'dead' AND refused)
             """,
             (redemption_uuid,),
         )
         return self.env.cr.rowcount == 1 and self._move(redemption_uuid, ("returning",), "settled")
+
+    @api.model
+    def _send_again(self, redemption_uuid, report_id):
+        """Send a points refund again that has failed, as long as nobody else sees to its points.
+
+        :return: whether it goes; None for a refund that is none of a redemption's
+        """
+        if not self._row(redemption_uuid):
+            return None
+        note = self.env._("its points refund is sent again")
+        if not self._move(redemption_uuid, ("returning",), "returning", note):
+            return False
+        self.env["loyalty.engine.report"]._resend([report_id])
+        return True
 
     @api.model
     def _returned(self, redemption_uuid, points):
@@ -187,18 +256,60 @@ class LoyaltyEngineRedemption(models.Model):
         if row["kind"] == "voucher":
             kind, name = "burned", self.env._("A voucher was used in vain: %s", row["name"] or "")
             advice = self.env._(
-                "Burned vouchers don't come back: please give the member a new one at the Loyalty "
-                "Engine. Code: %s.",
-                row["code_shown"] or "",
+                "%(member)s It was worth %(worth)s. Burned vouchers don't come back: please give "
+                "the member a new one at the Loyalty Engine. Code: %(code)s.",
+                member=self._member_in_words(row),
+                worth=self._worth_in_words(row),
+                code=row["code_shown"] or "",
             )
         else:
             kind, name = "points", self.env._("Points to clear: %s", f"{row['points']:g}")
             advice = self.env._(
-                "Please look at the member's balance at the Loyalty Engine, and correct it where "
-                "%s points are missing.",
-                f"{row['points']:g}",
+                "%(member)s Please look at the balance at the Loyalty Engine, and correct it where "
+                "%(points)s points are missing.",
+                member=self._member_in_words(row),
+                points=f"{row['points']:g}",
             )
         self._open_case(row, kind, name, f"{why}\n{advice}")
+
+    @api.model
+    def _member_in_words(self, row):
+        """Whose it is: the linked customer, else the engine's id."""
+        if not row["member_ref"]:
+            return self.env._("No member was on the order.")
+        linked = self.env["res.partner"]._loyalty_engine_linked(
+            [row["member_ref"]], self.env["res.company"].browse(row["company_id"])
+        )
+        return self.env._(
+            "Member: %s.", linked.display_name if len(linked) == 1 else row["member_ref"]
+        )
+
+    @api.model
+    def _worth_in_words(self, row):
+        """What a voucher was worth: what the till took off for it, else what it promises."""
+        currency = self.env["res.currency"].browse(row["currency_id"])
+        if row["claimed_amount"]:
+            return (
+                f"{decimal_of(row['claimed_amount']):.{currency.decimal_places}f} {currency.name}"
+            )
+        return ", ".join(
+            self._discount_in_words(discount, currency) for discount in row["discounts"] or []
+        ) or self.env._("an amount that is not known")
+
+    @api.model
+    def _discount_in_words(self, discount, currency):
+        value = discount["value"]
+        text = {
+            "ABSOLUTE": self.env._(
+                "%(value)s %(currency)s off", value=value, currency=currency.name
+            ),
+            "PERCENTAGE": self.env._("%s %% off", value),
+            "FIXED": self.env._(
+                "a price of %(value)s %(currency)s", value=value, currency=currency.name
+            ),
+        }[discount["type"]]
+        skus = ", ".join(discount["skus"])
+        return self.env._("%(discount)s on %(skus)s", discount=text, skus=skus) if skus else text
 
     @api.model
     def _open_case(self, row, kind, name, what):
@@ -251,11 +362,20 @@ class LoyaltyEngineRedemption(models.Model):
                 if payment.loyalty_engine_redemption == row["uuid"]
             )
             return paid, decimal_of(row["amount"])
-        # Those that the order carries, as the cashier added them; nothing is frozen here.
+        rows = self._of_order(row["engine_id"], row["order_uuid"])
+        # As the till counted when it was spent, also with what was refused afterwards. What was
+        # burned at once was spent alone: with all that the order carries, and nothing frozen.
+        counted = row["spent_with"] or {
+            other["uuid"]: None for other in rows if other["state"] in ("spent", "settled")
+        }
         carried = [
-            {**self._till_view(other), "frozen_amount": None}
-            for other in self._of_order(row["engine_id"], row["order_uuid"])
-            if other["state"] in ("spent", "settled")
+            {
+                **self._till_view(other),
+                "state": "spent",
+                "frozen_amount": counted[other["uuid"]],
+            }
+            for other in rows
+            if other["uuid"] in counted
         ]
         given = order._loyalty_engine_given_discounts().get(row["uuid"], Decimal(0))
         expected = order._loyalty_engine_expected_discounts(carried).get(row["uuid"], Decimal(0))
@@ -280,6 +400,27 @@ class LoyaltyEngineRedemption(models.Model):
         )
 
     @api.model
+    def _list_not_taken(self, redemption_uuid):
+        row = self._row(redemption_uuid)
+        if row["state"] != "settled" or row["shown_at"]:
+            return
+        self._open_case(
+            row,
+            "points",
+            self.env._("The engine has not taken the points of a sale: %s", f"{row['points']:g}"),
+            self.env._(
+                "The Loyalty Engine has been told, and no reaction to it can be seen for a day. "
+                "%(member)s Please look there whether %(points)s points were taken, and correct "
+                "the balance. Until this is done, or a week is over, they count as gone at the "
+                "tills. If it happens with each sale, the engine's reaction is switched off, or "
+                'your credentials may not read reactions: then switch off "Reactions Can Be Read" '
+                "on the connection.",
+                member=self._member_in_words(row),
+                points=f"{row['points']:g}",
+            ),
+        )
+
+    @api.model
     def _found_after_all(self, redemption_uuid, event_ref):
         """What counted as never arrived is at the engine: it is spent, and goes back if its order
         doesn't carry it. Not where another row claims the voucher: then the burn is that one's."""
@@ -293,6 +434,7 @@ class LoyaltyEngineRedemption(models.Model):
             self.env._("found by the audit"),
             event_ref=event_ref,
             is_dropped=True,
+            look_up_at=None,
         )
 
     @api.model

@@ -181,3 +181,103 @@ class LoyaltyEngineRedemption(models.Model):
             order_uuid=facts["transaction_id"],
             member_ref=row["member_ref"] if row else False,
         )
+
+    # === Whether points that were given back came ===
+
+    @api.model
+    def _unallotted_refunds(self, engine_id, most):
+        """Returns whose points are not decided yet: dicts with ``id`` and ``uuid``, in another
+        order each time."""
+        self.env.cr.execute(
+            """
+            SELECT id, order_uuid AS uuid FROM loyalty_engine_report
+             WHERE engine_id = %s AND kind = 'points_refund' AND state = 'checking'
+             ORDER BY random() LIMIT %s
+            """,
+            (engine_id, most),
+        )
+        return self.env.cr.dictfetchall()
+
+    @api.model
+    def _unseen_refunds(self, engine_id, most):
+        """Points refunds that the engine has, and whose reactions have not been seen: dicts with
+        ``id``, ``uuid``, ``event_ref``, those first that have waited longest.
+
+        Those of a redemption only as long as it waits for its points.
+        """
+        self.env.cr.execute(
+            """
+            SELECT report.id, report.order_uuid AS uuid, report.event_ref
+              FROM loyalty_engine_report report
+              LEFT JOIN loyalty_engine_redemption redemption
+                     ON redemption.uuid = report.order_uuid
+             WHERE report.engine_id = %s AND report.kind = 'points_refund'
+               AND report.state = 'sent' AND report.points_known IS NOT TRUE
+               AND (redemption.id IS NULL OR redemption.state = 'returning')
+               AND (report.due_at IS NULL OR report.due_at <= %s)
+             ORDER BY report.due_at NULLS FIRST, report.id
+             LIMIT %s
+            """,
+            (engine_id, self.env.cr.now(), most),
+        )
+        return self.env.cr.dictfetchall()
+
+    @api.model
+    def _put_off_refund(self, report_id, until):
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET due_at = %s WHERE id = %s", (until, report_id)
+        )
+
+    @api.model
+    def _note_refund_reaction(self, report_id, points, late_after):
+        """Write down what a points refund has given; what is missing is a person's.
+
+        :param points: Decimal; None as long as no reaction can be seen
+        :param late_after: seconds after which nobody waits for one any more
+        """
+        self.env.cr.execute(
+            "SELECT *, order_uuid AS uuid FROM loyalty_engine_report WHERE id = %s", (report_id,)
+        )
+        report = self.env.cr.dictfetchone()
+        now = self.env.cr.now()
+        if points is None and (now - report["sent_at"]).total_seconds() <= late_after:
+            self._put_off_refund(report_id, now)
+            return
+        self.env.cr.execute(
+            """
+            UPDATE loyalty_engine_report
+               SET points_known = TRUE, points_earned = %s, due_at = NULL
+             WHERE id = %s
+            """,
+            (points or 0, report_id),
+        )
+        if not self._row(report["uuid"]):
+            self._note_back_with_return(report, points)
+        elif points is None:
+            why = self.env._("The engine has the refund, and no points of it can be seen.")
+            self._strand(report["uuid"], ("returning",), why)
+        else:
+            self._returned(report["uuid"], points)
+
+    @api.model
+    def _note_back_with_return(self, report, points):
+        facts = report["facts"]
+        promised = Decimal(facts["points"])
+        if points is not None and points >= promised:
+            return
+        self.env["loyalty.engine.case"]._open(
+            self.env["loyalty.engine"].browse(report["engine_id"]),
+            "points",
+            f"{report['uuid']} back",
+            self.env._("A return's points have not all come back: %s", report["reference"]),
+            self.env._(
+                "The return was paid back with %(promised)s points. The Loyalty Engine has been "
+                "told, and %(back)s points have come back to the member. Please look at the "
+                "balance there, and give the rest by hand.",
+                promised=f"{promised:f}",
+                back=f"{points or 0:f}",
+            ),
+            config_id=report["config_id"],
+            order_uuid=facts["transaction_id"],
+            member_ref=report["member_ref"],
+        )

@@ -265,6 +265,15 @@ class LoyaltyEngineReport(models.Model):
         for order in not_built.pos_order_id:
             self.sudo()._build_missing(order)
         self.env.flush_all()
+        (failed - not_built)._retry()
+        self.env.invalidate_all()
+        self._wake_sender()
+
+    def _retry(self):
+        self._resend(self.ids)
+
+    @api.model
+    def _resend(self, report_ids):
         self.env.cr.execute(
             """
             UPDATE loyalty_engine_report
@@ -277,12 +286,10 @@ class LoyaltyEngineReport(models.Model):
                    earlier_bodies = CASE WHEN refused
                        THEN concat_ws(E'\\n', earlier_bodies, body) ELSE earlier_bodies END,
                    body = CASE WHEN refused THEN NULL ELSE body END
-             WHERE id IN %s
+             WHERE id IN %s AND state = 'dead'
             """,
-            (self.env.cr.now(), tuple((failed - not_built).ids) or (0,)),
+            (self.env.cr.now(), tuple(report_ids) or (0,)),
         )
-        self.env.invalidate_all()
-        self._wake_sender()
 
     def action_open_order(self):
         self.ensure_one()

@@ -5,6 +5,7 @@ from datetime import timedelta, timezone
 from psycopg2.extras import Json
 
 from odoo import api, models
+from odoo.exceptions import UserError
 
 from .pos_payment_method import TERMINAL
 
@@ -24,6 +25,11 @@ class LoyaltyEngineReport(models.Model):
     """
 
     _inherit = "loyalty.engine.report"
+
+    _unseen_refund_idx = models.Index(
+        "(engine_id, due_at) WHERE kind = 'points_refund' AND state = 'sent'"
+        " AND points_known IS NOT TRUE"
+    )
 
     @api.model
     def _freeze_refunds(self, order):
@@ -100,3 +106,23 @@ class LoyaltyEngineReport(models.Model):
                 _logger.exception("loyalty engine: refund %s not written down", payment.uuid)
         self.env["ir.cron"]._commit_progress()
         return result
+
+    def _retry(self):
+        """Points that an order took go back only as long as nobody else sees to them: the ledger
+        says so, in a transaction of its own.
+
+        :raises UserError: when all of these are a person's by now
+        """
+        ledger = self.env["loyalty.engine.redemption"]
+        refunds = self.filtered(lambda report: report.kind == "points_refund")
+        refused = refunds.filtered(
+            lambda report: ledger._alone("_send_again", report.order_uuid, report.id) is False
+        )
+        if refused and refused == self:
+            raise UserError(
+                self.env._(
+                    "These points are given back by hand, or have been: see the case of their "
+                    "redemption. Sent again, they would come back twice."
+                )
+            )
+        return super(LoyaltyEngineReport, self - refused)._retry()

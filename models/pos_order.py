@@ -1,3 +1,4 @@
+import logging
 import re
 from datetime import timezone
 from decimal import Decimal
@@ -7,6 +8,8 @@ from odoo import api, fields, models
 
 from ..engine import SaleFacts, SaleLine, SalePayment, SaleRedemption
 from .pos_order_discount import allocate, base_of, to_money, to_units, total_of
+
+_logger = logging.getLogger(__name__)
 
 # Characters of a text in a report.
 LONGEST_TEXT = 256
@@ -65,6 +68,33 @@ class PosOrder(models.Model):
                 # Once this order is stored, recovery finds it and settles what it carries.
                 self.env["loyalty.engine.recovery"].sudo()._wake()
         return result
+
+    @api.model
+    def sync_from_ui(self, orders):
+        """Odoo passes over a paid order that is cancelled here: a person is told of that sale."""
+        # Odoo takes the ids off what it stores.
+        sold = {order.get("uuid"): dict(order) for order in orders if order.get("state") == "paid"}
+        result = super().sync_from_ui(orders)
+        for stored in result.get("pos.order", ()):
+            if stored.get("state") == "cancel" and stored.get("uuid") in sold:
+                self.browse(stored["id"])._loyalty_engine_flag_passed_over(sold[stored["uuid"]])
+        return result
+
+    def _loyalty_engine_flag_passed_over(self, sold):
+        """Open a case for this cancelled order, which a till has sold; never raises.
+
+        :param sold: the order as the till sends it
+        """
+        order = self.sudo()
+        if not order.config_id.loyalty_engine_id:
+            return
+        # Whatever is wrong with the orders belongs to Odoo, and must not be caught below.
+        self.env.flush_all()
+        try:
+            with self.env.cr.savepoint():
+                order.env["loyalty.engine.case"]._open_passed_over(order, sold)
+        except Exception:
+            _logger.exception("loyalty engine: sale %s, cancelled here, not listed", order.uuid)
 
     def _loyalty_engine_claims(self):
         """Ids of the redemptions that lines and payments of these orders carry."""

@@ -17,6 +17,7 @@ from . import (
     test_points_payment,
     test_protocol,
     test_queries,
+    test_recovery,
     test_redemption,
     test_sandbox,
     test_sandbox_faults,

@@ -57,13 +57,19 @@ class RedemptionCase(TillCase):
         self.assertEqual(answer["status"], "held", answer)
         return answer["redemption"]
 
-    def spend(self, *redemptions, order_uuid=None, till_key="till-1", status="done"):
-        """Spend held redemptions; :return: their states, by uuid"""
+    def spend(self, *redemptions, order_uuid=None, till_key="till-1", status="done", **amounts):
+        """Spend held redemptions; :return: their states, by uuid
+
+        :param amounts: what is taken off for them, if not what their points are worth, by uuid
+        """
         answer = self.ask(
             "spend",
             order_uuid=order_uuid or self.order_uuid,
             till_key=till_key,
-            claims=[{"uuid": one["uuid"], "amount": one["amount"]} for one in redemptions],
+            claims=[
+                {"uuid": one["uuid"], "amount": amounts.get(one["uuid"], one["amount"])}
+                for one in redemptions
+            ],
         )
         self.assertEqual(answer["status"], status, answer)
         return {one["uuid"]: one for one in answer["redemptions"]}
@@ -101,8 +107,11 @@ class RedemptionCase(TillCase):
         )
         self.env.invalidate_all()
 
-    def pay(self, *redemptions, order_uuid=None, state="paid"):
-        """Store the order, paid, with a line for each redemption that it carries."""
+    def pay(self, *redemptions, order_uuid=None, off=5):
+        """Store the order, paid, with a line for each redemption that it carries.
+
+        :param off: what each takes off
+        """
         order = self.sell(quantity=4, uuid=order_uuid or self.order_uuid)
         for redemption in redemptions:
             order.lines[0].copy(
@@ -110,7 +119,7 @@ class RedemptionCase(TillCase):
                     "order_id": order.id,
                     "loyalty_engine_redemption": redemption["uuid"],
                     "qty": 1,
-                    "price_unit": -5,
+                    "price_unit": -off,
                 }
             )
         return order
@@ -470,22 +479,68 @@ class TestUnknown(RedemptionCase):
 
     def test_a_sender_that_died_is_looked_up(self):
         redemption = self.held_points(500)
-
-        row = self.row(redemption)._row(redemption["uuid"])
-        balance, read_at = Decimal(5000), row["create_date"]
-        row_was_sent = self.row(redemption)._begin_spending(
-            row, Decimal(5), "till-1", time.monotonic() + 5, balance=balance, read_at=read_at
-        )
-        self.assertTrue(row_was_sent)
-        self.assertState(redemption, "spending")
+        sent_at = self.begin_spending(redemption)
         self.recover()
         self.assertState(redemption, "spending")
-        self.let_pass(31)
+        self.let_pass(13)
+        # A run comes in time by itself.
+        dead = sent_at + timedelta(seconds=13)
+        self.assertTrue(
+            self.env["ir.cron.trigger"].search(
+                [
+                    ("cron_id", "=", self.recovery.id),
+                    ("call_at", ">", sent_at + timedelta(seconds=10)),
+                    ("call_at", "<", dead),
+                ]
+            )
+        )
         self.recover()
         self.assertState(redemption, "unknown")
         self.let_pass(LATE)
         self.recover()
         self.assertState(redemption, "released")
+
+    def begin_spending(self, redemption):
+        """Write that it is being spent, as a process that dies before it sends.
+
+        :return: when that was
+        """
+        with self.enter_registry_test_mode():
+            ledger = self.env["loyalty.engine.redemption"]
+            row = ledger._alone("_row", redemption["uuid"])
+            self.assertTrue(
+                ledger._alone(
+                    "_begin_spending",
+                    row,
+                    Decimal(5),
+                    "till-1",
+                    time.monotonic() + 5,
+                    balance=Decimal(5000),
+                    read_at=row["create_date"],
+                )
+            )
+        self.assertState(redemption, "spending")
+        return self.row(redemption).sent_at
+
+    def test_a_dead_sender_waits_for_no_slow_engine(self):
+        """However many connections there are, and however slow the engine: first of all, and once
+        more at the end, it is seen who is dead."""
+        redemption, last = self.held_points(500), []
+        self.begin_spending(redemption)
+        self.let_pass(13)
+        recovery = type(self.env["loyalty.engine.recovery"])
+
+        def look_up(recovery, engine):
+            last.append(self.row(redemption).state)
+            self.env.cr.execute(
+                "UPDATE loyalty_engine_redemption SET state = 'spending' WHERE uuid = %s",
+                (redemption["uuid"],),
+            )
+
+        with patch.object(recovery, "_look_up_unknown", look_up):
+            self.recover()
+        self.assertEqual(last, ["unknown"])
+        self.assertState(redemption, "unknown")
 
 
 @tagged("post_install", "-at_install")
@@ -645,8 +700,8 @@ class TestLostOrders(RedemptionCase):
 
 @tagged("post_install", "-at_install")
 class TestVouchers(RedemptionCase):
-    FIVE, TEN, THIRTY, HARBOUR, THREE, LATER, USED, OLD = (
-        demo.BENEFITS[number] for number in (0, 1, 4, 5, 6, 7, 8, 9)
+    FIVE, TEN, PIE, THIRTY, HARBOUR, THREE, LATER, USED, OLD = (
+        demo.BENEFITS[number] for number in (0, 1, 2, 4, 5, 6, 7, 8, 9)
     )
 
     def hold(self, code="", order_uuid=None, **values):
@@ -943,6 +998,35 @@ class TestVouchers(RedemptionCase):
         self.assertEqual(states[first["uuid"]]["state"], "refused")
         self.assertEqual(states[second["uuid"]]["state"], "held")
         self.assertFalse(self.burns(self.TEN))
+
+    def test_expected_as_it_was_when_it_was_spent(self):
+        """One is spent, the next one refused: the first was counted with the second on the order,
+        and is worth no more without it."""
+        self.product.default_code = "APPLE-PIE"
+        ten, pie = self.held(self.TEN.code), self.held(self.PIE.code)
+        self.sandbox.faults(kind="refuse", path="/commands/validate_voucher", skip=1)
+        # One of four pies for 9.00 instead of 10.00, and 10 % of the rest.
+        states = self.spend(ten, pie, **{ten["uuid"]: "3.90", pie["uuid"]: "1.00"})
+        self.assertEqual(states[ten["uuid"]]["state"], "spent")
+        self.assertEqual(states[pie["uuid"]]["state"], "refused")
+        # What comes after finds the first one frozen.
+        self.sandbox.clear_faults()
+        five = self.held(self.FIVE.code)
+        self.spend(five, **{five["uuid"]: "5.00"})
+        self.assertEqual(self.row(five).spent_with, {ten["uuid"]: "3.9", five["uuid"]: None})
+        order = self.pay(ten, off=3.9)
+        order.lines[0].copy(
+            {
+                "order_id": order.id,
+                "loyalty_engine_redemption": five["uuid"],
+                "qty": 1,
+                "price_unit": -5,
+            }
+        )
+        self.recover()
+        self.assertState(ten, "settled")
+        self.assertState(five, "settled")
+        self.assertFalse(self.cases())
 
     def test_burned_at_once(self):
         self.engine.burn_moment = "at_once"

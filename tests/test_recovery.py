@@ -1,0 +1,473 @@
+import uuid
+from datetime import timedelta
+from unittest.mock import patch
+
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..models import loyalty_engine_case
+from ..sandbox import demo
+from .test_points_payment import PaymentCase
+from .test_redemption import LATE, RECOVERY, RedemptionCase
+
+FIVE, TEN, PIE = demo.BENEFITS[:3]
+
+
+class LeftBehind(RedemptionCase):
+    """Several redemptions, each of an order of its own."""
+
+    def spent_apart(self, *points):
+        """Spend these points, each for another order; :return: the redemptions"""
+        redemptions = []
+        for amount in points:
+            order_uuid = str(uuid.uuid4())
+            redemption = self.held_points(amount, order_uuid)
+            self.spend(redemption, order_uuid=order_uuid)
+            redemptions.append(redemption)
+        self.sandbox.wait_for_reactors()
+        # The second one has looked for the reaction of the first.
+        self.env.cr.execute("UPDATE loyalty_engine_redemption SET shown_at = NULL")
+        return redemptions
+
+    def woken_at(self, cron):
+        """When a job is to run, beside its turn."""
+        return self.env["ir.cron.trigger"].search([("cron_id", "=", cron.id)]).mapped("call_at")
+
+    def held_voucher(self, benefit, order_uuid):
+        answer = self.ask(
+            "hold_voucher",
+            order_uuid=order_uuid,
+            member_ref=self.member.id,
+            code=benefit.code,
+            presented="scan",
+        )
+        self.assertEqual(answer["status"], "held", answer)
+        return answer["redemption"]
+
+    def unknown_vouchers(self, *benefits):
+        """Vouchers whose burns are lost on the way, each of another order."""
+        redemptions = []
+        self.sandbox.faults(kind="drop_before", path="/commands/validate_voucher", body="false")
+        for benefit in benefits:
+            order_uuid = str(uuid.uuid4())
+            redemption = self.held_voucher(benefit, order_uuid)
+            states = self.spend(redemption, order_uuid=order_uuid)
+            self.assertEqual(states[redemption["uuid"]]["state"], "unknown")
+            self.end_the_rest()
+            redemptions.append(redemption)
+        self.sandbox.clear_faults()
+        return redemptions
+
+
+@tagged("post_install", "-at_install")
+class TestOneBadRow(LeftBehind):
+    """What can't be told of one redemption stops only that one."""
+
+    def reactions_of(self, redemption):
+        return f"/events/{self.row(redemption).event_ref}/reactions"
+
+    def test_a_reaction_that_can_not_be_read(self):
+        for fault in (
+            {"kind": "refuse", "status": 404},
+            {"kind": "unreadable", "form": "garbage"},
+            {"kind": "error", "status": 500},
+        ):
+            bad, good = self.spent_apart(100, 50)
+            self.sandbox.faults(path=self.reactions_of(bad), **fault)
+            with self.subTest(fault=fault):
+                self.recover()
+                self.assertFalse(self.row(bad).shown_at)
+                self.assertTrue(self.row(good).shown_at)
+            self.sandbox.clear_faults()
+
+    def test_a_voucher_that_can_not_be_looked_up(self):
+        bad, good = self.unknown_vouchers(FIVE, TEN)
+        self.sandbox.faults(kind="error", status=500, path=f"/benefits/{FIVE.id}")
+        self.let_pass(LATE)
+        self.recover()
+        self.assertState(bad, "unknown")
+        self.assertState(good, "released")
+        # Not for ever.
+        self.let_pass(24 * 3600)
+        self.recover()
+        self.assertState(bad, "stranded")
+        self.assertEqual(self.cases("burned").redemption_id, self.row(bad))
+
+    def test_none_waits_for_ever_behind_the_others(self):
+        """With room for one in each run, and one that never gets an answer."""
+        bad, good = self.spent_apart(100, 50)
+        self.sandbox.faults(kind="error", status=500, path=self.reactions_of(bad))
+        with patch(f"{RECOVERY}.BATCH", 1):
+            for _run in range(2):
+                self.recover()
+        self.assertTrue(self.row(good).shown_at)
+
+    def test_an_engine_that_is_down_is_asked_once(self):
+        self.unknown_vouchers(FIVE, TEN, PIE)
+        self.let_pass(10)
+        self.sandbox.stop()
+        asked = []
+        client = type(self.engine._client())
+        get_benefit = client.get_benefit
+
+        def count(client, *arguments, **values):
+            asked.append(arguments)
+            return get_benefit(client, *arguments, **values)
+
+        try:
+            with patch.object(client, "get_benefit", count):
+                self.recover()
+        finally:
+            self.sandbox.start()
+        self.assertEqual(len(asked), 1)
+
+    def test_a_bug_of_ours_stops_only_its_row(self):
+        bad, good = self.spent_apart(100, 50)
+        ledger = type(self.env["loyalty.engine.redemption"])
+        end = ledger._end
+        for redemption in (bad, good):
+            self.pay(order_uuid=self.row(redemption).order_uuid)
+
+        def fail(ledger, redemption_uuid, late_after):
+            if redemption_uuid == bad["uuid"]:
+                raise RuntimeError("planted")
+            return end(ledger, redemption_uuid, late_after)
+
+        with (
+            patch.object(ledger, "_end", fail),
+            mute_logger(RECOVERY),
+            self.enter_registry_test_mode(),
+        ):
+            self.recovery.method_direct_trigger()
+        self.assertState(bad, "spent")
+        self.assertState(good, "returning")
+
+
+@tagged("post_install", "-at_install")
+class TestAudit(LeftBehind):
+    def audited(self):
+        with self.enter_registry_test_mode():
+            self.audit.method_direct_trigger()
+        self.env.invalidate_all()
+
+    def test_all_of_them_though_only_one_at_a_time(self):
+        redemptions = self.unknown_vouchers(FIVE, TEN, PIE)
+        self.let_pass(LATE)
+        self.recover()
+        for redemption in redemptions:
+            self.assertState(redemption, "released")
+        # All three arrive in the end.
+        for benefit in (FIVE, TEN, PIE):
+            self.burn(benefit)
+        with patch(f"{RECOVERY}.BATCH", 1):
+            self.audited()
+        self.assertEqual([self.row(redemption).state for redemption in redemptions], ["spent"] * 3)
+
+    def test_an_engine_that_is_down_is_audited_later(self):
+        redemption, *_others = self.unknown_vouchers(FIVE, TEN)
+        self.let_pass(LATE)
+        self.recover()
+        self.burn(FIVE)
+        self.sandbox.stop()
+        try:
+            self.audited()
+        finally:
+            self.sandbox.start()
+        self.assertEqual(len(self.woken_at(self.audit)), 1)
+        self.audited()
+        self.assertState(redemption, "spent")
+
+    def burn(self, benefit):
+        self.engine._client().validate_voucher(benefit.code, allow_future_validation=False)
+
+
+@tagged("post_install", "-at_install")
+class TestWoken(LeftBehind):
+    def test_at_the_start_of_a_till(self):
+        self.env["ir.cron.trigger"].search([]).unlink()
+        self.config.open_ui()
+        self.assertTrue(self.woken_at(self.recovery))
+
+    def test_when_an_unknown_outcome_is_due(self):
+        redemption = self.held_points(500)
+        self.sandbox.faults(kind="drop_before", method="POST", path="/events")
+        with mute_logger("odoo.addons.pos_loyalty_engine.models.loyalty_engine_redeemer"):
+            self.spend(redemption)
+        self.sandbox.clear_faults()
+        self.end_the_rest()
+        self.let_pass(61)
+        self.recover()
+        self.assertIn(self.row(redemption).look_up_at, self.woken_at(self.recovery))
+
+
+@tagged("post_install", "-at_install")
+class TestDoneByHand(RedemptionCase):
+    """What a person has put right is not put right once more."""
+
+    def dead_refund(self):
+        redemption = self.spent_points(500)
+        self.sandbox.wait_for_reactors()
+        self.pay()
+        self.recover()
+        self.assertState(redemption, "returning")
+        self.sandbox.faults(kind="refuse", path="/events", body="POINTS_REFUND")
+        self.send_reports()
+        self.sandbox.clear_faults()
+        report = self.env["loyalty.engine.report"].search([("kind", "=", "points_refund")])
+        self.assertEqual(report.state, "dead")
+        return redemption, report
+
+    def test_a_refund_that_failed_is_sent_again(self):
+        redemption, _report = self.dead_refund()
+        self.engine.action_retry_failed()
+        self.send_reports()
+        self.sandbox.wait_for_reactors()
+        self.recover()
+        self.assertState(redemption, "returned")
+        self.assertEqual(self.points(), self.member.points)
+
+    def test_not_once_a_person_has_it(self):
+        redemption, report = self.dead_refund()
+        self.recover()
+        self.assertState(redemption, "stranded")
+        case = self.cases("points")
+        for _state in ("open", "closed"):
+            with self.assertRaisesRegex(UserError, "twice"):
+                report.action_retry()
+            with self.assertRaisesRegex(UserError, "twice"):
+                self.engine.action_retry_failed()
+            case.note = "Given back by hand."
+            case.action_close()
+        self.assertEqual(self.report(report).state, "dead")
+        self.send_reports()
+        self.assertFalse(self.events("POINTS_REFUND"))
+
+    def test_others_go_all_the_same(self):
+        _redemption, report = self.dead_refund()
+        self.recover()
+        sale = self.env["loyalty.engine.report"].search([("kind", "=", "sale")])
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET state = 'dead' WHERE id IN %s", (tuple(sale.ids),)
+        )
+        self.engine.action_retry_failed()
+        self.assertEqual(set(self.report(sale).mapped("state")), {"waiting"})
+        self.assertEqual(self.report(report).state, "dead")
+
+    def test_settled_when_its_order_comes_after_the_refusal(self):
+        """The engine has refused to give them back, and then the order comes: nothing is owed."""
+        redemption = self.spent_points(500)
+        self.sandbox.wait_for_reactors()
+        self.ask(
+            "release", order_uuid=self.order_uuid, uuids=[redemption["uuid"]], till_key="till-1"
+        )
+        self.recover()
+        self.sandbox.faults(kind="refuse", path="/events", body="POINTS_REFUND")
+        self.send_reports()
+        self.sandbox.clear_faults()
+        self.pay(redemption)
+        self.recover()
+        self.assertState(redemption, "settled")
+        self.assertFalse(self.cases("points"))
+
+    def report(self, reports):
+        reports.invalidate_recordset()
+        return reports
+
+    def available(self):
+        answer = self.ask("points_terms", member_ref=self.member.id, order_uuid=str(uuid.uuid4()))
+        self.assertEqual(answer["status"], "found")
+        return answer["available"]
+
+    def test_points_of_a_closed_case_can_be_spent(self):
+        """A reactor that is switched off takes nothing: the points count as gone until a person
+        has looked at the balance."""
+        before = self.points()
+        self.sandbox.set_options(redeem_reactor="off")
+        redemption = self.spent_points(500)
+        self.pay()
+        self.let_pass(LATE + 10)
+        self.recover()
+        self.assertState(redemption, "stranded")
+        self.assertEqual(self.available(), before - 500)
+        case = self.cases("points")
+        case.note = "The balance was right."
+        case.action_close()
+        self.assertEqual(self.available(), before)
+
+    def test_a_sale_whose_points_are_not_taken(self):
+        before = self.points()
+        self.sandbox.set_options(redeem_reactor="off")
+        redemption = self.spent_points(500)
+        self.pay(redemption)
+        self.recover()
+        self.assertState(redemption, "settled")
+        self.assertFalse(self.cases())
+        self.let_pass(24 * 3600 + 60)
+        self.recover()
+        self.recover()
+        (case,) = self.cases("points")
+        self.assertEqual(self.available(), before - 500)
+        case.note = "Taken by hand, by an event that the reactor took."
+        case.action_close()
+        self.assertState(redemption, "settled")
+        self.assertEqual(self.available(), before)
+
+    def test_nobody_waits_longer_than_a_week_for_a_reaction(self):
+        before = self.points()
+        self.sandbox.set_options(redeem_reactor="off")
+        redemption = self.spent_points(500)
+        self.pay(redemption)
+        self.recover()
+        self.let_pass(7 * 24 * 3600 - 60)
+        self.assertEqual(self.available(), before - 500)
+        self.let_pass(120)
+        self.assertEqual(self.available(), before)
+
+
+@tagged("post_install", "-at_install")
+class TestCases(LeftBehind):
+    def test_says_what_a_burned_voucher_was_worth_and_for_whom(self):
+        partner = self.env["res.partner"].create(
+            {"name": "Mia Muster", "loyalty_engine_ref": self.member.id}
+        )
+        for benefit, amount, words in (
+            (FIVE, "4.50", "4.50 USD"),
+            (TEN, "0", "10 % off"),
+            (PIE, "0", "a price of 9.00 USD on APPLE-PIE"),
+        ):
+            redemption = self.held_voucher(benefit, self.order_uuid)
+            row = self.row(redemption)
+            self.env.cr.execute(
+                "UPDATE loyalty_engine_redemption SET state = 'spent', claimed_amount = %s,"
+                " sent_at = now() AT TIME ZONE 'UTC' WHERE uuid = %s",
+                (float(amount), redemption["uuid"]),
+            )
+            self.env.invalidate_all()
+            row.sudo()._strand(redemption["uuid"], ("spent",), "Why.")
+            case = self.cases("burned").filtered(
+                lambda case, about=row: case.redemption_id == about
+            )
+            with self.subTest(words=words):
+                for said in ("Why.", words, partner.display_name, row.code_shown):
+                    self.assertIn(said, case.what)
+
+    # === A paid order that is cancelled here ===
+
+    def cancelled(self):
+        order = self.env["pos.order"].create(
+            {
+                "uuid": self.order_uuid,
+                "session_id": self.pos_session.id,
+                "amount_total": 0,
+                "amount_tax": 0,
+                "amount_paid": 0,
+                "amount_return": 0,
+            }
+        )
+        order.action_pos_order_cancel()
+        return order
+
+    def sync(self, order, state="paid"):
+        """As a till does that has sold an order."""
+        line = {
+            "uuid": str(uuid.uuid4()),
+            "product_id": self.product.id,
+            "qty": 4,
+            "price_unit": 10,
+            "price_subtotal": 36.36,
+            "price_subtotal_incl": 40,
+            "tax_ids": [[6, 0, self.product.taxes_id.ids]],
+        }
+        payment = {"amount": 40, "payment_method_id": self.cash_payment_method.id}
+        return (
+            self.env["pos.order"]
+            .with_user(self.cashier)
+            .with_company(self.company)
+            .sync_from_ui(
+                [
+                    {
+                        "uuid": order.uuid,
+                        "id": order.id,
+                        "session_id": self.pos_session.id,
+                        "amount_total": 40,
+                        "amount_tax": 3.64,
+                        "amount_paid": 40,
+                        "amount_return": 0,
+                        "lines": [[0, 0, line]],
+                        "payment_ids": [[0, 0, payment]] if state == "paid" else [],
+                        "state": state,
+                        "last_order_preparation_change": "{}",
+                    }
+                ]
+            )
+        )
+
+    def test_a_sale_of_an_order_that_was_cancelled_here(self):
+        order = self.cancelled()
+        for _time in range(2):
+            result = self.sync(order)
+            self.assertEqual(result["pos.order"][0]["state"], "cancel")
+        (case,) = self.cases("cancelled")
+        self.assertEqual(case.order_uuid, order.uuid)
+        self.assertEqual(case.config_id, self.config)
+        for said in ("40 USD", f"40 ({self.cash_payment_method.name})", order.uuid):
+            self.assertIn(said, case.what)
+        self.assertEqual(case.activity_ids.user_id, self.engine.responsible_id)
+
+    def test_an_open_order_that_was_cancelled_here_is_no_sale(self):
+        self.sync(self.cancelled(), state="draft")
+        self.assertFalse(self.cases())
+
+    def test_a_fault_of_ours_never_stops_the_sync(self):
+        order = self.cancelled()
+        with (
+            patch.object(
+                loyalty_engine_case.LoyaltyEngineCase, "_open", side_effect=RuntimeError("planted")
+            ),
+            mute_logger("odoo.addons.pos_loyalty_engine.models.pos_order"),
+        ):
+            result = self.sync(order)
+        self.assertEqual(result["pos.order"][0]["state"], "cancel")
+        self.assertFalse(self.cases())
+
+
+@tagged("post_install", "-at_install")
+class TestReturnedPoints(PaymentCase):
+    """Points that a return gives back are followed until they are there."""
+
+    def give_points_back(self, **options):
+        redemption = self.spent_payment("12.00")
+        sold = self.pay_with((self.cash_payment_method, 28, None), (self.method, 12, redemption))
+        self.settle()
+        self.sandbox.set_options(**options)
+        self.give_back(sold, 10, quantity=1)
+        self.settle()
+        self.recover()
+        report = self.refunds()
+        self.assertEqual(report.state, "sent")
+        return report
+
+    def test_all_of_them_came(self):
+        report = self.give_points_back()
+        self.assertTrue(report.points_known)
+        self.assertEqual(report.points_earned, 1000)
+        self.assertFalse(self.cases())
+
+    def test_a_cap_has_kept_some_of_them(self):
+        report = self.give_points_back(refund_cap=300)
+        self.assertEqual(report.points_earned, 300)
+        (case,) = self.cases("points")
+        self.assertIn("300 points have come back", case.what)
+
+    def test_none_came(self):
+        report = self.give_points_back(refund_reactor="off")
+        self.assertFalse(report.points_known)
+        self.assertFalse(self.cases())
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET sent_at = sent_at - %s",
+            (timedelta(seconds=LATE + 10),),
+        )
+        for _time in range(2):
+            self.recover()
+        self.assertEqual(len(self.cases("points")), 1)
