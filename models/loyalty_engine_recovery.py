@@ -40,7 +40,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
     @api.model
     def _wake(self):
-        self.env.ref("pos_loyalty_engine.ir_cron_recover_redemptions")._trigger()
+        self.env["loyalty.engine"]._wake_job("ir_cron_recover_redemptions")
 
     @api.model
     def _cron_recover(self):
