@@ -167,6 +167,18 @@ class TestIdentify(TillCase):
         self.cashier.company_ids = self.other_company
         self.assertForbidden(code=code)
 
+    def test_goes_on_in_the_company_of_the_till(self):
+        companies = []
+
+        def note(lookups):
+            companies.append(lookups.env.company)
+            return 0
+
+        lookup = type(self.env["loyalty.engine.lookup"])
+        with patch.object(lookup, "_seconds_to_wait", note):
+            self.identify(self.member.id)
+        self.assertEqual([company.id for company in companies], self.company.ids)
+
     def test_not_for_others_than_cashiers(self):
         new_test_user(
             self.env,
@@ -234,14 +246,6 @@ class TestIdentify(TillCase):
                 )
                 self.assertEqual(answer, {"status": "taken", "by": "customer"})
                 partner.unlink()
-
-    def test_a_customer_of_the_tills_company_alone(self):
-        """The cashier's own company is another: the till's counts."""
-        self.partner_mobt.company_id = self.company
-        answer = self.ask(
-            "link_customer", member_ref=self.member.id, partner_id=self.partner_mobt.id
-        )
-        self.assertEqual(answer, {"status": "linked"})
 
     def test_a_browser_that_lies_links_nobody(self):
         answer = self.ask(
