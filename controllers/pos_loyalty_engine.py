@@ -1,5 +1,3 @@
-import time
-
 from odoo import http
 
 from ..engine import EngineRejected
@@ -48,6 +46,7 @@ class PosLoyaltyEngine(TillController):
         user, wallet = answer.pop("value")
         if user.is_restricted:
             return {"status": "restricted"}
+        self._note_member(config, engine, user.id)
         if not linked and user.id not in readings:
             linked = partners._loyalty_engine_linked([user.id], company)
         answer["partner_id"] = linked.id if len(linked) == 1 else False
@@ -76,11 +75,8 @@ class PosLoyaltyEngine(TillController):
         if not partner or not isinstance(member_ref, str):
             return {"status": "unknown"}
         partner.check_access("read")
-        if partner.loyalty_engine_ref and partner.loyalty_engine_ref != member_ref:
-            return {"status": "taken", "by": "member"}
-        others = partner._loyalty_engine_linked([member_ref], config.company_id) - partner
-        if others:
-            return {"status": "taken", "by": "customer"}
+        if taken := partner._loyalty_engine_taken({"ref": member_ref}, config.company_id):
+            return {"status": "taken", "by": taken}
         lookups = config.env["loyalty.engine.lookup"].sudo()
         if wait := lookups._seconds_to_wait():
             return {"status": "limited", "retry_after": wait}
@@ -90,12 +86,15 @@ class PosLoyaltyEngine(TillController):
         if answer["status"] != "found":
             return {"status": answer["status"]}
         user = answer["value"]
+        identifiers = {
+            "ref": user.id,
+            "account_number": user.account_number,
+            "auth_identifier": user.auth_identifier,
+        }
+        if taken := partner._loyalty_engine_taken(identifiers, config.company_id):
+            return {"status": "taken", "by": taken}
         partner.sudo().write(
-            {
-                "loyalty_engine_ref": user.id,
-                "loyalty_engine_account_number": user.account_number,
-                "loyalty_engine_auth_identifier": user.auth_identifier,
-            }
+            {f"loyalty_engine_{name}": value for name, value in identifiers.items() if value}
         )
         return {"status": "linked"}
 
@@ -126,17 +125,15 @@ class PosLoyaltyEngine(TillController):
         member_ref, event_ref = report.member_ref, report.event_ref
 
         def ask(client):
-            started = time.monotonic()
-            points = answer["points_earned"]
-            if points is None and event_ref:
-                points = client.get_event_reactions(event_ref, deadline=RECEIPT_DEADLINE).points
-            left = RECEIPT_DEADLINE - (time.monotonic() - started)
+            if answer["points_earned"] is not None:
+                return None, client.get_wallet(member_ref, deadline=RECEIPT_DEADLINE).balance
+            if not event_ref:
+                return None, None
+            reactions, wallet = client.get_earned(event_ref, member_ref, deadline=RECEIPT_DEADLINE)
             # A balance from before the points came would only confuse.
-            if points is None or left <= 0:
-                return points, None
-            return points, client.get_wallet(member_ref, deadline=left).balance
+            return reactions.points, None if reactions.points is None else wallet.balance
 
-        asked = self._ask(report.engine_id, ask)
+        asked = self._ask(report.engine_id, ask, is_short=True)
         if asked["status"] != "found":
             return answer
         points, balance = asked["value"]
@@ -146,6 +143,12 @@ class PosLoyaltyEngine(TillController):
         if balance is not None:
             answer.update(points=float(balance), read_at=now())
         return answer
+
+    def _note_member(self, config, engine, ref):
+        """Remember whom the engine has confirmed, so that nobody asks again when a sale is told."""
+        members = config.env["loyalty.engine.member"].sudo()
+        if not members._is_confirmed(engine.id, ref):
+            members._confirm(engine.id, ref)
 
     def _find_member(self, client, readings):
         """Member and wallet for the first reading of a code that the engine knows."""

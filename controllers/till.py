@@ -43,13 +43,15 @@ class TillController(http.Controller):
 
     # === Asking the engine ===
 
-    def _ask(self, engine, call):
+    def _ask(self, engine, call, is_short=False):
         """Make ``call`` with the connection's client, without a transaction open meanwhile.
 
+        :param is_short: the call waits for less time than an engine that is well may take: that it
+            failed is held against nobody
         :return: dict with ``status``: "found" with ``value``, or why there is none
         """
         health = engine._health()
-        if not health._admits_cashier():
+        if not health._admits_cashier(may_probe=not is_short):
             return {"status": "down"}
         was_failing = bool(health.failures)
         engine_id, deadline = engine.id, engine.till_deadline
@@ -74,7 +76,8 @@ class TillController(http.Controller):
             return {"status": "refused"}
         except EngineError as error:
             _logger.info("loyalty engine %s: %s", engine_id, error)
-            notes._note_failure(engine_id, str(error))
+            if not is_short:
+                notes._note_failure(engine_id, str(error))
             waited = time.monotonic() - started
             return {"status": "slow" if waited > 0.9 * deadline else "down"}
         if was_failing:

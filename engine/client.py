@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -33,6 +34,7 @@ from .errors import (
     EngineError,
     EngineLookupIncomplete,
     EngineOutcomeUnknown,
+    EngineRejected,
 )
 from .settings import EngineSettings
 from .transport import Answer, Deadline, Observer, Request, Transport, judge_envelope
@@ -119,13 +121,7 @@ class LoyaltyEngineClient:
             user = self._get_user(identifier, ends)
             return user, self._try_wallet(user.id, ends)
         wallet = self._start(self._try_wallet, identifier, ends)
-        user = self._get_user(identifier, ends)
-        try:
-            return user, wallet.result(timeout=ends.remaining())
-        except FutureTimeout:
-            wallet.cancel()
-            late = EngineOutcomeUnknown("no answer in time", endpoint="GET /users/{id}/wallet")
-            return user, Wallet(error=late)
+        return self._get_user(identifier, ends), self._wallet_of(wallet, ends)
 
     def list_tiers(self, *, deadline: float | None = None) -> list[Tier]:
         """Return the tenant's tiers (C-SPEC `GET /tiers`).
@@ -290,12 +286,20 @@ class LoyaltyEngineClient:
 
         Default deadline: `settings.background_deadline`.
         """
-        return self._read(
-            "/events/{id}/reactions",
-            event_id,
-            read=answers.read_reactions,
-            ends=self._in_background(deadline),
-        )
+        return self._get_reactions(event_id, self._in_background(deadline))
+
+    def get_earned(
+        self, event_id: str, user_id: str, *, deadline: float | None = None
+    ) -> tuple[Reactions, Wallet]:
+        """Return what an event has set off by now, and the wallet of its member, both asked for at
+        once.
+
+        Raises what `get_event_reactions` raises; where only the wallet fails, its balance is None
+        and `wallet.error` says why. Default deadline: `settings.deadline`.
+        """
+        ends = self._waited_for(deadline)
+        wallet = self._start(self._try_wallet, user_id, ends)
+        return self._get_reactions(event_id, ends), self._wallet_of(wallet, ends)
 
     def test_reaction(self, body: bytes, *, deadline: float | None = None) -> Reactions:
         """Return what an event would set off, without reporting it.
@@ -311,6 +315,28 @@ class LoyaltyEngineClient:
             read=answers.read_reactions,
             ends=self._waited_for(deadline),
         )
+
+    def probe_event_secret(self, event_type: str, *, deadline: float | None = None) -> None:
+        """See whether the event secret is refused, with an event that can't be taken.
+
+        Its time has not the published form (C-SPEC `EventDefinition.occurredAt`), and it is about
+        nobody: taken all the same, it would give no points. Returns where the engine refuses that;
+        raises EngineAuthFailed where it refuses the secret. Whether it looks at the secret first is
+        not published: to return is a good sign and no proof (I). Default deadline:
+        `settings.deadline`.
+        """
+        ends = self._waited_for(deadline)
+        body = json.dumps({"type": event_type, "occurredAt": "never", "payload": {}}).encode()
+        with contextlib.suppress(EngineRejected):
+            self._write(
+                self.settings.rewards_url,
+                "/events",
+                body,
+                read=lambda data: None,
+                ends=ends,
+                reference="probe",
+                event_secret=self.settings.event_secret,
+            )
 
     # Vouchers
 
@@ -430,6 +456,20 @@ class LoyaltyEngineClient:
             reference=reference,
         )
 
+    def probe_receipts(self, *, deadline: float | None = None) -> None:
+        """See whether somebody answers at the address of the Receipts service.
+
+        Reads `/orders`, of which nothing is published: any refusal is an answer too (I). It tells
+        nothing of whether orders are taken. Default deadline: `settings.deadline`.
+        """
+        with contextlib.suppress(EngineRejected, EngineAuthFailed):
+            self._read(
+                "/orders",
+                read=lambda data: None,
+                ends=self._waited_for(deadline),
+                base=self.settings.receipts_url,
+            )
+
     # How the above is asked for
 
     def _get_user(self, identifier: str, ends: Deadline) -> User:
@@ -445,6 +485,19 @@ class LoyaltyEngineClient:
             return self._get_wallet(user_id, ends)
         except EngineError as error:
             return Wallet(error=error)
+
+    def _wallet_of(self, asked: Future[Wallet], ends: Deadline) -> Wallet:
+        try:
+            return asked.result(timeout=ends.remaining())
+        except FutureTimeout:
+            asked.cancel()
+            late = EngineOutcomeUnknown("no answer in time", endpoint="GET /users/{id}/wallet")
+            return Wallet(error=late)
+
+    def _get_reactions(self, event_id: str, ends: Deadline) -> Reactions:
+        return self._read(
+            "/events/{id}/reactions", event_id, read=answers.read_reactions, ends=ends
+        )
 
     def _list_events(
         self,
@@ -474,11 +527,14 @@ class LoyaltyEngineClient:
         read: Callable[[Any], _T],
         ends: Deadline,
         query: Mapping[str, str] | None = None,
+        base: str = "",
     ) -> _T:
         asked = re.sub(r"\{\w+\}", lambda _name: _segment(identifier), path)
         request = Request(
             endpoint=f"GET {path}",
-            url=self.settings.rewards_url + asked + (f"?{urlencode(query)}" if query else ""),
+            url=(base or self.settings.rewards_url)
+            + asked
+            + (f"?{urlencode(query)}" if query else ""),
             is_read=True,
             # A short one is part of ordinary words, and tells nothing.
             secrets=(identifier,) if len(identifier) > 3 else (),

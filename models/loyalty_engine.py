@@ -34,6 +34,7 @@ from ..engine import (
     check_order_template,
     fact_path,
 )
+from .loyalty_engine_report import OPEN_STATES
 
 _logger = logging.getLogger(__name__)
 
@@ -174,6 +175,12 @@ class LoyaltyEngine(models.Model):
         help="White Label Loyalty tells each tenant which way to use. Never both: points would be "
         "given twice.",
     )
+    reporting_since = fields.Datetime(
+        readonly=True,
+        copy=False,
+        default=lambda self: self.env.cr.now(),
+        help="When reporting was switched on. Orders of before are never looked for.",
+    )
     sale_event_type = fields.Char(string="Event Type of a Sale", default="POS_SALE")
     amount_unit = fields.Selection(
         [("decimal", "Decimal (12.34)"), ("minor", "Smallest unit (1234)")],
@@ -281,19 +288,17 @@ class LoyaltyEngine(models.Model):
             engine.is_other_database = engine.database_uuid != current
 
     def _compute_report_counts(self):
-        counts = {
-            (engine.id, state): count
-            for engine, state, count in self.env["loyalty.engine.report"]
-            .sudo()
-            ._read_group([("engine_id", "in", self.ids)], ["engine_id", "state"], ["__count"])
-        }
-        for engine in self:
-            engine.trouble_count = sum(
-                counts.get((engine.id, state), 0) for state in ("dead", "not_built")
+        for name, condition in (
+            ("trouble_count", ("needs_person", "=", True)),
+            ("waiting_count", ("state", "in", OPEN_STATES)),
+        ):
+            counts = dict(
+                self.env["loyalty.engine.report"]
+                .sudo()
+                ._read_group([("engine_id", "in", self.ids), condition], ["engine_id"], ["__count"])
             )
-            engine.waiting_count = sum(
-                counts.get((engine.id, state), 0) for state in ("waiting", "sending", "unknown")
-            )
+            for engine in self:
+                engine[name] = counts.get(engine, 0)
 
     @api.constrains(*ADDRESSES)
     def _check_addresses(self):
@@ -349,6 +354,20 @@ class LoyaltyEngine(models.Model):
                     self.env._(
                         "The payload of a sale must carry $transaction_id: by it a report is found "
                         "again when the engine's answer was lost."
+                    )
+                )
+
+    @api.constrains("active")
+    def _check_archived(self):
+        for engine in self:
+            shops = engine.config_ids.filtered("active")
+            if shops and not engine.active:
+                raise ValidationError(
+                    self.env._(
+                        "%(engine)s is in use, and can't be archived: choose another connection, "
+                        "or none, at %(shops)s first.",
+                        engine=engine.name,
+                        shops=", ".join(shops.mapped("name")),
                     )
                 )
 
@@ -528,7 +547,15 @@ class LoyaltyEngine(models.Model):
                 self.env._("The engine accepts the payload of a sale"),
                 lambda: client.test_reaction(self._sale_body(SAMPLE_SALE, None)),
             )
+            if self.sudo().event_secret:
+                attempt(
+                    self.env._("The event secret, as far as it shows without a sale"),
+                    lambda: client.probe_event_secret(self.sale_event_type),
+                )
         elif self.reporting == "order":
+            attempt(
+                self.env._("The address of the Receipts service answers"), client.probe_receipts
+            )
             steps.append((None, self.env._("Orders can't be tried without placing one")))
         else:
             steps.append((None, self.env._("Sales are not reported")))
@@ -623,8 +650,9 @@ class LoyaltyEngine(models.Model):
 
     def write(self, vals):
         vals = self._strip_pasted(vals)
-        if any(name in vals for name in SECRETS):
-            vals.setdefault("database_uuid", self._current_database_uuid())
+        if vals.get("reporting", "off") != "off":
+            silent = self.filtered(lambda engine: engine.reporting == "off")
+            silent.reporting_since = self.env.cr.now()
         result = super().write(vals)
         if vals.keys() & {
             *ADDRESSES,
@@ -638,7 +666,30 @@ class LoyaltyEngine(models.Model):
 
     @api.model
     def _wake_refresh(self):
-        self.env.ref("pos_loyalty_engine.ir_cron_refresh_points_values")._trigger()
+        self._wake_job("ir_cron_refresh_points_values")
+
+    @api.model
+    def _wake_job(self, name, at=None):
+        """Let a job of ours run soon, or ``at`` a time; never raises. Whatever is being stored or
+        opened is not refused for it: the job also runs by itself."""
+        # Whatever is wrong with that itself belongs to others, and must not be caught below.
+        self.env.flush_all()
+        try:
+            with self.env.cr.savepoint():
+                self._trigger_job(name, at)
+        except Exception:
+            _logger.exception("loyalty engine: job %s can't be woken", name)
+
+    @api.model
+    def _trigger_job(self, name, at=None):
+        """As :meth:`_wake_job`, but to be called within a savepoint; raises whatever goes wrong but
+        that somebody has deleted the job."""
+        # Not by env.ref: it asks the database each time, and this is part of each sale.
+        job_id = self.env["ir.model.data"]._xmlid_to_res_id(f"pos_loyalty_engine.{name}")
+        if job_id:
+            self.env["ir.cron"].browse(job_id)._trigger(at)
+        else:
+            _logger.error("loyalty engine: the scheduled action %s is gone", name)
 
     @api.model
     def _strip_pasted(self, vals):

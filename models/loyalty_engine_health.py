@@ -30,14 +30,16 @@ class LoyaltyEngineHealth(models.Model):
 
     _engine_uniq = models.Constraint("unique(engine_id)", "A connection has one health record.")
 
-    def _admits_cashier(self):
+    def _admits_cashier(self, may_probe=True):
         """Whether a cashier's request goes to the engine; else it is answered at once.
 
         Once the pause of a connection that is down is over, one request goes and tries it.
+
+        :param may_probe: whether this may be that request
         """
         if self.failures < FAILURES_UNTIL_DOWN:
             return True
-        return self._let_one_probe(self.engine_id.id)
+        return may_probe and self._let_one_probe(self.engine_id.id)
 
     @api.model
     def _note_failure(self, engine_id, reason):

@@ -2,7 +2,8 @@ from odoo import api, fields, models
 
 
 class LoyaltyEngineMember(models.Model):
-    """A small row per member whose points are spent here: what the tills of a database queue at.
+    """A small row per member who was confirmed, or whose points are spent here: what the tills of a
+    database queue at.
 
     Odoo's transactions see the database as it was when they began. Who merely waits for a lock goes
     on with an old sum; who has to *update* a row that another one updated meanwhile is refused, and
@@ -16,6 +17,9 @@ class LoyaltyEngineMember(models.Model):
     engine_id = fields.Many2one("loyalty.engine", required=True, ondelete="cascade")
     ref = fields.Char(required=True, help="The member's id at the Loyalty Engine.")
     turns = fields.Integer(default=0)
+    is_confirmed = fields.Boolean(
+        help="The engine has told of this member: a till's word is taken for it from then on."
+    )
 
     _ref_uniq = models.Constraint("unique(engine_id, ref)", "A member has one row.")
 
@@ -28,6 +32,22 @@ class LoyaltyEngineMember(models.Model):
             (engine_id, ref),
             log_exceptions=False,
         )
+
+    @api.model
+    def _confirm(self, engine_id, ref):
+        """Note that the engine knows this member; once, because :meth:`_lock` needs the row."""
+        self.env.cr.execute(
+            "INSERT INTO loyalty_engine_member AS member (engine_id, ref, turns, is_confirmed)"
+            " VALUES (%s, %s, 0, TRUE) ON CONFLICT (engine_id, ref)"
+            " DO UPDATE SET is_confirmed = TRUE WHERE member.is_confirmed IS NOT TRUE",
+            (engine_id, ref),
+        )
+
+    @api.model
+    def _is_confirmed(self, engine_id, ref):
+        """Whether the engine has ever told of this member."""
+        confirmed = [("engine_id", "=", engine_id), ("ref", "=", ref), ("is_confirmed", "=", True)]
+        return bool(self.search_count(confirmed, limit=1))
 
     @api.model
     def _lock(self, engine_id, ref):

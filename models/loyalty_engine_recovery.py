@@ -61,11 +61,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
     @api.model
     def _wake(self, at=None):
-        # Not by env.ref: it asks the database each time, and this is part of each spending.
-        cron_id = self.env["ir.model.data"]._xmlid_to_res_id(
-            "pos_loyalty_engine.ir_cron_recover_redemptions"
-        )
-        self.env["ir.cron"].browse(cron_id)._trigger(at)
+        self.env["loyalty.engine"]._wake_job("ir_cron_recover_redemptions", at)
 
     @api.model
     def _expect_answer(self, sent_at):

@@ -5,12 +5,17 @@ from psycopg2.extras import Json
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 
 _logger = logging.getLogger(__name__)
 
 # How far back, and how many at once, the safety net looks for paid orders without a row.
 SAFETY_NET_DAYS = 60
 SAFETY_NET_BATCH = 500
+# On their way to the engine
+OPEN_STATES = ("waiting", "sending", "unknown")
+# What is on its way for longer needs a person: a copy of the database, an engine that stays down.
+STALLED_AFTER = timedelta(days=1)
 
 
 class LoyaltyEngineReport(models.Model):
@@ -78,9 +83,23 @@ class LoyaltyEngineReport(models.Model):
         required=True,
         readonly=True,
     )
+    needs_person = fields.Boolean(
+        compute="_compute_needs_person",
+        search="_search_needs_person",
+        help="It has failed, or is on its way for longer than a day.",
+    )
     reason = fields.Char(readonly=True)
     facts = fields.Json(readonly=True, groups="base.group_no_one")
     body = fields.Text(readonly=True, help="The bytes that were sent, or will be sent again.")
+    way = fields.Selection(
+        [("event", "Event"), ("order", "Order")],
+        string="Sent As",
+        readonly=True,
+        help="Frozen with the body, as are the two below: a report that may have been taken goes "
+        "where it went, and is looked for there.",
+    )
+    event_type = fields.Char(readonly=True)
+    event_path = fields.Char(readonly=True, help="Where our id stands in the payload.")
     earlier_bodies = fields.Text(
         readonly=True, help="What was sent before and definitely refused, one per line."
     )
@@ -88,6 +107,11 @@ class LoyaltyEngineReport(models.Model):
     event_ref = fields.Char(string="Event at the Engine", readonly=True)
     points_earned = fields.Float(readonly=True, digits=(16, 4))
     points_known = fields.Boolean(readonly=True)
+    member_asks = fields.Integer(
+        string="Times the Member Was Asked For",
+        readonly=True,
+        help="Without an answer for this code. After a day and a half it needs a person.",
+    )
     sends = fields.Integer(string="Times Sent", readonly=True)
     sent_at = fields.Datetime(string="Last Sent", readonly=True)
     due_at = fields.Datetime(string="Next Step", readonly=True)
@@ -103,6 +127,24 @@ class LoyaltyEngineReport(models.Model):
     )
     _trouble_idx = models.Index("(config_id) WHERE state IN ('dead', 'not_built')")
 
+    @api.depends("state", "create_date")
+    def _compute_needs_person(self):
+        concerned = self.filtered_domain(self._needs_person_domain())
+        for report in self:
+            report.needs_person = report in concerned
+
+    def _search_needs_person(self, operator, _value):
+        return self._needs_person_domain() if operator == "in" else NotImplemented
+
+    @api.model
+    def _needs_person_domain(self):
+        stalled = (
+            Domain("state", "in", OPEN_STATES)
+            & Domain("create_date", "<", self.env.cr.now() - STALLED_AFTER)
+            & (Domain("kind", "!=", "sale") | Domain("engine_id.reporting", "!=", "off"))
+        )
+        return Domain("state", "in", ("dead", "not_built")) | stalled
+
     # === Freezing: in the order's own transaction ===
 
     @api.model
@@ -116,7 +158,8 @@ class LoyaltyEngineReport(models.Model):
         try:
             with self.env.cr.savepoint():
                 if self._insert_facts(order):
-                    self._wake_sender()
+                    # In this savepoint: one more would cost each sale two queries.
+                    self.env["loyalty.engine"]._trigger_job("ir_cron_send_reports")
         except Exception:
             _logger.exception("loyalty engine: report of order %s not built", order.uuid)
             self._note_not_built(order)
@@ -202,8 +245,9 @@ class LoyaltyEngineReport(models.Model):
                     AND report.kind = 'sale'
              WHERE pos_order.state IN ('paid', 'done')
                AND engine.reporting != 'off'
-               AND pos_order.create_date >= GREATEST(config.loyalty_engine_since, %(oldest)s)
-               AND (report.id IS NULL OR report.state = 'not_built')
+               AND pos_order.create_date >= %(oldest)s
+               AND (report.state = 'not_built' OR (report.id IS NULL AND pos_order.create_date
+                    >= GREATEST(config.loyalty_engine_since, engine.reporting_since)))
                AND pos_order.amount_total >= 0
                AND pos_order.is_refund IS NOT TRUE
              ORDER BY pos_order.id
@@ -225,6 +269,16 @@ class LoyaltyEngineReport(models.Model):
             if not self.env["ir.cron"]._commit_progress(1):
                 break
         self._wake_sender()
+        self._alert_stalled()
+
+    @api.model
+    def _alert_stalled(self):
+        """Tell a person of what is on its way for too long."""
+        stalled = self._read_group(
+            [("needs_person", "=", True), ("state", "in", OPEN_STATES)], ["engine_id"]
+        )
+        for (engine,) in stalled:
+            engine._alert(self.env._("Sales that wait for longer than a day to be reported"))
 
     @api.model
     def _build_missing(self, order):
@@ -241,11 +295,7 @@ class LoyaltyEngineReport(models.Model):
 
     @api.model
     def _wake_sender(self, at=None):
-        # Not by env.ref: it asks the database each time, and this is part of each sale.
-        cron_id = self.env["ir.model.data"]._xmlid_to_res_id(
-            "pos_loyalty_engine.ir_cron_send_reports"
-        )
-        self.env["ir.cron"].browse(cron_id)._trigger(at)
+        self.env["loyalty.engine"]._wake_job("ir_cron_send_reports", at)
 
     # === What a manager can do ===
 

@@ -43,10 +43,23 @@ LOOK_UP_BATCH = 500
 # The engine's clock and ours may differ by so much, in seconds.
 CLOCK_MARGIN = 300
 MOST_SENDINGS = 5
+# When a member is asked for again whom the engine gave no answer for, in seconds; after the last
+# time the report needs a person.
+ASK_AGAIN_AFTER = (60, 300, 1800, 7200, 28800, 86400)
 THROTTLE_PAUSE = 5
 REFUSED_CREDENTIALS_PAUSE = 300
 # What is due so soon is waited for within the job: cron itself wakes once a minute.
 SHORT_WAIT = 6
+
+# Who bought is not clear yet: a code, a member whom the engine has never confirmed (the till's word
+# alone), or a member whose auth identifier an order needs.
+TO_BE_ASKED_FOR = """
+    report.member_code IS NOT NULL OR (report.member_ref IS NOT NULL AND (
+        (%(reporting)s = 'order' AND report.submitter IS NULL) OR NOT EXISTS (
+            SELECT 1 FROM loyalty_engine_member AS member
+             WHERE member.engine_id = report.engine_id AND member.ref = report.member_ref
+               AND member.is_confirmed)))
+"""
 
 # One pace per connection and process, so that it holds from batch to batch.
 _paces: dict[tuple[str, int], Pace] = {}
@@ -59,8 +72,19 @@ class _Outcome:
     report_id: int
     sends: int
     event_ref: str = ""
+    answer: str = ""
     error: EngineError | None = None
     left: bool = True
+
+
+def _in_short(answer):
+    """What the engine answered to a report: what is of use to a person, and of no member."""
+    words = {
+        "id": answer.id,
+        "type": getattr(answer, "type", ""),
+        "reportedAt": getattr(answer, "reported_at", None),
+    }
+    return ", ".join(f"{name}: {word}"[:200] for name, word in words.items() if word)
 
 
 class LoyaltyEngineSender(models.AbstractModel):
@@ -126,10 +150,12 @@ class LoyaltyEngineSender(models.AbstractModel):
 
     @api.model
     def _sending_engines(self):
-        """Connections that may send now: set up on this database, not resting after a failure."""
-        engines = self.env["loyalty.engine"].search(
-            [("database_uuid", "=", self.env["loyalty.engine"]._current_database_uuid())]
-        )
+        """Connections that may send now: set up on this database, not resting after a failure.
+
+        Also archived ones, of which something may still wait.
+        """
+        engines = self.env["loyalty.engine"].with_context(active_test=False)
+        engines = engines.search([("database_uuid", "=", engines._current_database_uuid())])
         resting = self.env["loyalty.engine.health"].search(
             [("engine_id", "in", engines.ids), ("resume_at", ">", self.env.cr.now())]
         )
@@ -216,25 +242,24 @@ class LoyaltyEngineSender(models.AbstractModel):
     @api.model
     def _claim(self, engine):
         """Take the next batch: bytes are stored, and the claim is to be committed, before sending.
+        With them where they go, which stays as it is, whatever becomes of the settings.
 
-        :return: list of (report id, kind, times sent, body)
+        :return: list of (report id, times sent, body, way, event type)
         """
         self.env.cr.execute(
-            """
-            UPDATE loyalty_engine_report
+            f"""
+            UPDATE loyalty_engine_report AS report
                SET state = 'sending', sends = sends + 1, sent_at = %(now)s
              WHERE id IN (
                 SELECT id
-                  FROM loyalty_engine_report
+                  FROM loyalty_engine_report AS report
                  WHERE engine_id = %(engine)s AND state = 'waiting' AND due_at <= %(now)s
                    AND (kind != 'sale' OR (%(reporting)s != 'off'
-                   AND (body IS NOT NULL OR (member_code IS NULL AND (
-                        submitter IS NOT NULL OR member_ref IS NULL
-                        OR %(reporting)s != 'order')))))
+                   AND (body IS NOT NULL OR NOT ({TO_BE_ASKED_FOR}))))
                  ORDER BY due_at, id
                  LIMIT %(limit)s
                    FOR UPDATE SKIP LOCKED)
-            RETURNING id, kind, sends, body, facts, member_ref, submitter
+            RETURNING id, kind, sends, body, way, event_type, facts, member_ref, submitter
             """,
             {
                 "engine": engine.id,
@@ -245,17 +270,23 @@ class LoyaltyEngineSender(models.AbstractModel):
         )
         claimed, built, impossible = [], [], []
         rows = sorted(self.env.cr.fetchall(), key=lambda row: row[0])
-        for report_id, kind, sends, body, facts, member_ref, submitter in rows:
+        for report_id, kind, sends, body, way, event_type, facts, member_ref, submitter in rows:
             if body is None:
+                way, event_type, event_path = self._destination(engine, kind)
                 try:
                     body = self._body(engine, kind, facts, member_ref, submitter).decode()
                 except ValueError as error:
                     impossible.append((report_id, str(error)[:500]))
                     continue
-                built.append((report_id, body))
-            claimed.append((report_id, kind, sends, body))
+                built.append((report_id, body, way, event_type, event_path))
+            claimed.append((report_id, sends, body, way, event_type))
         if built:
-            self._update("body = new.body", "(id, body)", built)
+            self._update(
+                "body = new.body, way = new.way, event_type = new.event_type,"
+                " event_path = new.event_path",
+                "(id, body, way, event_type, event_path)",
+                built,
+            )
         if impossible:
             self._update(
                 "state = 'dead', refused = TRUE, sends = report.sends - 1, reason = new.reason",
@@ -264,6 +295,22 @@ class LoyaltyEngineSender(models.AbstractModel):
             )
             self._alert_failed(engine)
         return claimed
+
+    @api.model
+    def _destination(self, engine, kind):
+        """Where a report that is built now goes, and is looked for.
+
+        :return: (way, event type, path to our id in the payload); an order has no event of ours
+        """
+        if kind == "points_refund":
+            return (
+                "event",
+                engine.refund_event_type,
+                points_path(engine._template("refund_template")),
+            )
+        if engine.reporting == "order":
+            return "order", "", ""
+        return "event", engine.sale_event_type, fact_path(engine._template("event_template"))
 
     @api.model
     def _body(self, engine, kind, facts, member_ref, submitter):
@@ -277,23 +324,24 @@ class LoyaltyEngineSender(models.AbstractModel):
 
         :return: list of _Outcome, one for each row
         """
-        sends_by_kind = {
-            "sale": client.report_order if engine.reporting == "order" else client.report_event,
-            # The event secret is that of the event type of sales.
-            "points_refund": partial(client.report_event, event_secret=""),
-        }
+        # The event secret is that of the event type of sales.
+        own_event_type = engine.sale_event_type
         deadline = engine.background_deadline
         stop = threading.Event()
         doubts, forbidden = [], []
 
-        def send_one(report_id, kind, sends, body):
+        def send_one(report_id, sends, body, way, event_type):
             pace.wait()
             if stop.is_set():
                 return _Outcome(report_id, sends, left=False)
             try:
-                answer = sends_by_kind[kind](
-                    body.encode(), reference=f"report {report_id}", deadline=deadline
-                )
+                if way == "order":
+                    send = client.report_order
+                elif event_type == own_event_type:
+                    send = client.report_event
+                else:
+                    send = partial(client.report_event, event_secret="")
+                answer = send(body.encode(), reference=f"report {report_id}", deadline=deadline)
             except (EngineUnreachable, EngineThrottled, EngineAuthFailed) as error:
                 forbidden.append(report_id)
                 # One sale may be forbidden for a reason of its own (403): the next ones tell.
@@ -308,7 +356,7 @@ class LoyaltyEngineSender(models.AbstractModel):
                         stop.set()
                 return _Outcome(report_id, sends, error=error)
             doubts.clear()
-            return _Outcome(report_id, sends, event_ref=answer.id)
+            return _Outcome(report_id, sends, event_ref=answer.id, answer=_in_short(answer))
 
         return list(threads.map(send_one, *zip(*claimed, strict=True)))
 
@@ -317,26 +365,23 @@ class LoyaltyEngineSender(models.AbstractModel):
         sent, dead, doubted, unknown, home = [], [], [], [], []
         for outcome in outcomes:
             error = outcome.error
-            if self._is_forbidden_alone(outcome, outcomes):
+            is_refused = isinstance(error, EngineRejected) or self._is_forbidden_alone(
+                outcome, outcomes
+            )
+            if is_refused and outcome.sends == 1:
                 dead.append((outcome.report_id, str(error)[:500]))
-            elif not outcome.left:
+            elif not outcome.left and not is_refused:
                 # Certainly not sent: as if it had never been claimed.
                 home.append((outcome.report_id, str(error)[:500] if error else None))
             elif error is None:
-                sent.append((outcome.report_id, outcome.event_ref))
-            elif isinstance(error, EngineRejected) and outcome.sends == 1:
-                dead.append((outcome.report_id, str(error)[:500]))
-            elif isinstance(error, EngineRejected):
+                sent.append((outcome.report_id, outcome.event_ref, outcome.answer))
+            elif is_refused:
                 # A second sending: perhaps it was refused because the first was taken after all.
                 doubted.append((outcome.report_id, str(error)[:500]))
             else:
                 unknown.append((outcome.report_id, str(error)[:500]))
         if sent:
-            self._update(
-                "state = 'sent', event_ref = new.ref, reason = NULL, due_at = NULL",
-                "(id, ref)",
-                sent,
-            )
+            self._write_sent(sent)
         if dead:
             self._update(
                 "state = 'dead', refused = TRUE, reason = new.reason, answer = new.reason,"
@@ -362,6 +407,16 @@ class LoyaltyEngineSender(models.AbstractModel):
                 home,
             )
 
+    @api.model
+    def _write_sent(self, sent):
+        """:param sent: list of (report id, id of the event, the engine's answer in short)"""
+        self._update(
+            "state = 'sent', event_ref = new.ref, reason = NULL, due_at = NULL,"
+            " answer = concat_ws(E'\\n', report.answer, new.answer)",
+            "(id, ref, answer)",
+            sent,
+        )
+
     @staticmethod
     def _is_forbidden_alone(outcome, outcomes):
         """Whether the engine forbids this report, and takes others with the same credentials."""
@@ -386,47 +441,57 @@ class LoyaltyEngineSender(models.AbstractModel):
 
     @api.model
     def _resolve_members(self, engine, client, pace):
-        """Ask whose the codes are that were scanned while the engine could not be asked, and by
-        which auth identifier an order names its member (D-TX).
+        """Ask whose the codes are that were scanned while the engine could not be asked, whether
+        members are members of whom only the till has told, and by which auth identifier an order
+        names its member (D-TX).
 
-        A code that nobody has is reported without a member: the sale counts all the same.
+        A code that nobody has is reported without a member: the sale counts all the same. One that
+        the engine gives no answer for waits by itself, and is a person's in the end.
 
-        :return: number of rows resolved
+        :return: number of rows that are a step further
         """
         by_order = engine.reporting == "order"
         self.env.cr.execute(
-            """
-            SELECT id, member_ref, member_code
-              FROM loyalty_engine_report
-             WHERE engine_id = %s AND state = 'waiting' AND body IS NULL AND due_at <= %s
-               AND kind = 'sale' AND (member_code IS NOT NULL
-                    OR (%s AND member_ref IS NOT NULL AND submitter IS NULL))
+            f"""
+            SELECT id, member_ref, member_code, member_asks
+              FROM loyalty_engine_report AS report
+             WHERE engine_id = %(engine)s AND state = 'waiting' AND body IS NULL
+               AND due_at <= %(now)s AND kind = 'sale' AND ({TO_BE_ASKED_FOR})
              ORDER BY due_at, id
-             LIMIT %s
+             LIMIT %(limit)s
             """,
-            (engine.id, self.env.cr.now(), by_order, BATCH),
+            {
+                "engine": engine.id,
+                "now": self.env.cr.now(),
+                "reporting": engine.reporting,
+                "limit": BATCH,
+            },
         )
-        resolved = []
-        for report_id, ref, code in self.env.cr.fetchall():
-            readings = [ref] if ref else engine._readings(code)
-            linked = self.env["res.partner"]._loyalty_engine_linked(readings, engine.company_id)
-            auth_identifier = linked.loyalty_engine_auth_identifier if len(linked) == 1 else False
-            if len(linked) == 1 and linked.loyalty_engine_ref and (auth_identifier or not by_order):
-                resolved.append((report_id, linked.loyalty_engine_ref, auth_identifier or "", None))
-                continue
-            # No transaction stays open while the engine is asked.
-            deadline = engine.background_deadline
-            self.env["ir.cron"]._commit_progress()
-            try:
-                user = self._ask_for(client, pace, readings, deadline)
-            except EngineError as error:
-                self._judge_error(engine, error)
-                break
-            if user:
-                resolved.append((report_id, user.id, user.auth_identifier, None))
-            else:
-                note = self.env._("Reported without a member: the code belongs to nobody.")
-                resolved.append((report_id, ref, "", note))
+        members, resolved, later, in_a_row = {}, [], [], 0
+        for report_id, ref, code, asks in self.env.cr.fetchall():
+            if (ref or code) not in members:
+                try:
+                    member = self._member_of(engine, client, pace, ref, code, by_order)
+                except EngineError as error:
+                    is_forbidden = isinstance(error, EngineAuthFailed) and error.status == 403
+                    is_own = is_forbidden or isinstance(error, EngineOutcomeUnknown)
+                    if is_own:
+                        later.append((report_id, asks or 0, str(error)[:500]))
+                        in_a_row += 1
+                    is_enough = in_a_row >= UNKNOWNS_UNTIL_STOP
+                    if not is_own or (is_enough and not is_forbidden):
+                        self._judge_error(engine, error)
+                    if not is_own or is_enough:
+                        break
+                    continue
+                members[ref or code], in_a_row = member, 0
+            member_ref, auth_identifier = members[ref or code]
+            nobody = self.env._("Reported without a member: the code belongs to nobody.")
+            note = None if member_ref else nobody
+            resolved.append((report_id, member_ref, auth_identifier, note))
+        for ref, _auth_identifier in members.values():
+            if ref:
+                self.env["loyalty.engine.member"]._confirm(engine.id, ref)
         if resolved:
             self._update(
                 "member_ref = new.ref::varchar, member_code = NULL, submitter = new.submitter,"
@@ -434,8 +499,59 @@ class LoyaltyEngineSender(models.AbstractModel):
                 "(id, ref, submitter, note)",
                 resolved,
             )
+        self._ask_later(engine, later)
         self.env["ir.cron"]._commit_progress()
-        return len(resolved)
+        return len(resolved) + len(later)
+
+    @api.model
+    def _member_of(self, engine, client, pace, ref, code, by_order):
+        """The member of a report: by a linked customer if the engine has confirmed that one, else
+        the engine is asked.
+
+        :return: (engine's id or None: nobody's, auth identifier or "")
+        :raises EngineError: when the engine gives no answer
+        """
+        readings = [ref] if ref else engine._readings(code)
+        linked = self.env["res.partner"]._loyalty_engine_linked(readings, engine.company_id)
+        if len(linked) == 1 and linked.loyalty_engine_ref:
+            ref, auth_identifier = linked.loyalty_engine_ref, linked.loyalty_engine_auth_identifier
+            is_known = self.env["loyalty.engine.member"]._is_confirmed(engine.id, ref)
+            if is_known and (auth_identifier or not by_order):
+                return ref, auth_identifier or ""
+            readings = [ref]
+        deadline = engine.background_deadline
+        # No transaction stays open while the engine is asked.
+        self.env["ir.cron"]._commit_progress()
+        user = self._ask_for(client, pace, readings, deadline)
+        return (user.id, user.auth_identifier or "") if user else (None, "")
+
+    @api.model
+    def _ask_later(self, engine, rows):
+        """Put off what the engine gave no answer for.
+
+        :param rows: list of (report id, times asked before, the engine's words)
+        """
+        again = [
+            (report_id, asks + 1, self.env.cr.now() + timedelta(seconds=ASK_AGAIN_AFTER[asks]), why)
+            for report_id, asks, why in rows
+            if asks < len(ASK_AGAIN_AFTER)
+        ]
+        dead = [(report_id, why) for report_id, asks, why in rows if asks >= len(ASK_AGAIN_AFTER)]
+        if again:
+            self._update(
+                "member_asks = new.asks, due_at = new.due_at, reason = new.reason",
+                "(id, asks, due_at, reason)",
+                again,
+            )
+        if dead:
+            # Nothing was sent: the body is built once it is known whose the sale is.
+            self._update(
+                "state = 'dead', refused = TRUE, member_asks = 0, due_at = NULL,"
+                " reason = new.reason, answer = new.reason",
+                "(id, reason)",
+                dead,
+            )
+            self._alert_failed(engine)
 
     @api.model
     def _ask_for(self, client, pace, readings, deadline):
@@ -457,38 +573,24 @@ class LoyaltyEngineSender(models.AbstractModel):
 
         :return: number of rows that are a step further
         """
-        return sum(
-            self._look_up_kind(engine, kind, *where)
-            for kind, where in {
-                "sale": (
-                    engine.sale_event_type if engine.reporting == "event" else "",
-                    fact_path(engine._template("event_template")),
-                ),
-                "points_refund": (
-                    engine.refund_event_type,
-                    points_path(engine._template("refund_template")),
-                ),
-            }.items()
-        )
-
-    @api.model
-    def _look_up_kind(self, engine, kind, event_type, path):
-        """:param event_type: "" where the engine can't be asked for this kind
-        :param path: where our id stands in the payload
-        """
-        now = self.env.cr.now()
         reports = self.env["loyalty.engine.report"].search(
             [
                 ("engine_id", "=", engine.id),
-                ("kind", "=", kind),
                 ("state", "=", "unknown"),
-                ("due_at", "<=", now),
+                ("due_at", "<=", self.env.cr.now()),
             ],
             order="due_at",
             limit=LOOK_UP_BATCH,
         )
-        if not reports:
-            return 0
+        # By where they went, which is not always where the next ones go.
+        alike = reports.grouped(lambda report: (report.kind, report.event_type, report.event_path))
+        return sum(self._look_up_alike(engine, *where, group) for where, group in alike.items())
+
+    @api.model
+    def _look_up_alike(self, engine, kind, event_type, path, reports):
+        """:param event_type: "" where the engine can't be asked for these reports
+        :param path: where our id stands in the payload
+        """
         rows = {
             report.order_uuid: (report.id, report.sent_at, report.sends, report.refused)
             for report in reports
@@ -537,7 +639,8 @@ class LoyaltyEngineSender(models.AbstractModel):
         for order_uuid, (report_id, sent_at, sends, refused) in rows.items():
             age = (now - sent_at).total_seconds()
             if order_uuid in found:
-                sent.append((report_id, found[order_uuid].id))
+                event = found[order_uuid]
+                sent.append((report_id, event.id, _in_short(event)))
             elif refused:
                 # Not there, and refused when it was sent again: nothing came of either.
                 dead.append((report_id,))
@@ -549,11 +652,7 @@ class LoyaltyEngineSender(models.AbstractModel):
             else:
                 dead.append((report_id,))
         if sent:
-            self._update(
-                "state = 'sent', event_ref = new.ref, reason = NULL, due_at = NULL",
-                "(id, ref)",
-                sent,
-            )
+            self._write_sent(sent)
         if later:
             self._update("due_at = new.due_at", "(id, due_at)", later)
         if again:

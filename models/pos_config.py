@@ -40,7 +40,7 @@ class PosConfig(models.Model):
     loyalty_engine_trouble_count = fields.Integer(
         compute="_compute_loyalty_engine_trouble_count",
         groups="point_of_sale.group_pos_manager",
-        help="Sales that could not be reported and wait for a person.",
+        help="Sales that could not be reported, or not for a day, and wait for a person.",
     )
 
     @api.constrains(
@@ -79,7 +79,7 @@ class PosConfig(models.Model):
             ._read_group(
                 [
                     ("config_id", "in", self.filtered("loyalty_engine_id").ids),
-                    ("state", "in", ("dead", "not_built")),
+                    ("needs_person", "=", True),
                 ],
                 ["config_id"],
                 ["__count"],
@@ -130,7 +130,8 @@ class PosConfig(models.Model):
         return super()._get_special_products() | products
 
     def open_ui(self):
-        self.env["loyalty.engine.recovery"].sudo()._wake()
+        if self.loyalty_engine_id:
+            self.env["loyalty.engine.recovery"].sudo()._wake()
         return super().open_ui()
 
     def _get_forbidden_change_fields(self):

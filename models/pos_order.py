@@ -62,12 +62,20 @@ class PosOrder(models.Model):
         result = super().action_pos_order_paid()
         if self.config_id.loyalty_engine_id:
             # Cashiers have no rights to the outbox, nor to connections.
-            self.env["loyalty.engine.report"].sudo()._freeze(self.sudo())
-            self.env["loyalty.engine.report"].sudo()._freeze_refunds(self.sudo())
+            self.sudo()._loyalty_engine_note_paid()
+        return result
+
+    def _loyalty_engine_note_paid(self):
+        """Write down what the engine must be told of this paid order; never raises."""
+        self.env["loyalty.engine.report"]._freeze(self)
+        try:
+            self.env["loyalty.engine.report"]._freeze_refunds(self)
             if self._loyalty_engine_claims():
                 # Once this order is stored, recovery finds it and settles what it carries.
-                self.env["loyalty.engine.recovery"].sudo()._wake()
-        return result
+                self.env["loyalty.engine.recovery"]._wake()
+        except Exception:
+            # The safety net, and recovery's next minute, do without.
+            _logger.exception("loyalty engine: paid order %s not looked at", self.uuid)
 
     @api.model
     def sync_from_ui(self, orders):

@@ -70,9 +70,25 @@ class ResPartner(models.Model):
         """Contacts that ``company`` sees and that one of the ``readings`` of a code identifies.
 
         :param readings: list of str, each a way to read the scanned code
-        :return: active contacts, at most three (two are already ambiguous)
+        :return: active contacts (or all, as the context says), at most three: two are already
+            ambiguous
         """
         identified = Domain.OR([(name, "in", readings)] for name in MEMBER_IDENTIFIERS)
         return self.sudo().search(
             Domain(identified) & Domain("company_id", "in", (False, company.id)), limit=3
         )
+
+    def _loyalty_engine_taken(self, identifiers, company):
+        """What is in the way of linking this contact to a member with these identifiers.
+
+        :param identifiers: dict of "ref", "account_number", "auth_identifier" to str or None
+        :return: "member": the contact is another's; "customer": the member is another contact's,
+            perhaps an archived one's; None: nothing
+        """
+        self.ensure_one()
+        contact = self.sudo().with_context(active_test=False)
+        given = {name: value for name, value in identifiers.items() if value}
+        if any(contact[f"loyalty_engine_{name}"] not in (False, given[name]) for name in given):
+            return "member"
+        others = contact._loyalty_engine_linked(list(given.values()), company) - contact
+        return "customer" if others else None

@@ -13,7 +13,14 @@ from ..models.loyalty_engine import SECRETS
 from ..sandbox import demo
 from .common import LoyaltyEngineCase
 
-SECRET_VALUES = (demo.API_KEY, demo.CLIENT_SECRET, demo.EVENT_SECRET)
+MANAGER_PIN = "918273645546"
+SECRET_VALUES = (
+    demo.API_KEY,
+    demo.CLIENT_ID,
+    demo.CLIENT_SECRET,
+    demo.EVENT_SECRET,
+    MANAGER_PIN,
+)
 
 
 @tagged("post_install", "-at_install")
@@ -21,6 +28,7 @@ class TestConnection(LoyaltyEngineCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.engine.manager_pin = MANAGER_PIN
         company = {"company_id": cls.company.id, "company_ids": [(6, 0, cls.company.ids)]}
         cls.cashier = new_test_user(
             cls.env, "le_cashier", groups="base.group_user,point_of_sale.group_pos_user", **company
@@ -94,6 +102,25 @@ class TestConnection(LoyaltyEngineCase):
         for value in SECRET_VALUES:
             self.assertNotIn(value, text)
 
+    def test_saving_a_connection_logs_no_secret(self):
+        with self.assertLogs(level=logging.DEBUG) as logs:
+            logging.getLogger().debug("watched")
+            with Form(self.engine.with_user(self.administrator)) as form:
+                for name in SECRETS:
+                    form[name] = self.engine[name][::-1]
+        # Odoo itself logs its SQL, by a logger of its own.
+        ours = [line for line in logs.output if not line.startswith("DEBUG:odoo.sql_db:")]
+        for value in SECRET_VALUES:
+            self.assertNotIn(value[::-1], "\n".join(ours))
+
+    def test_only_its_button_arms_a_copy(self):
+        self.engine.database_uuid = "the original's"
+        for name in SECRETS:
+            self.engine[name] = "123456"
+        self.assertTrue(self.engine.is_other_database)
+        self.engine.with_user(self.administrator).action_use_this_database()
+        self.assertFalse(self.engine.is_other_database)
+
     def test_a_neutralized_copy_knows_no_secret_and_sends_nothing(self):
         script = Path(__file__).parent.parent / "data" / "neutralize.sql"
         self.env.flush_all()
@@ -159,8 +186,27 @@ class TestConnection(LoyaltyEngineCase):
     def test_check_says_what_works(self):
         self.engine.with_user(self.administrator).action_check()
         self.assertNotIn("✗", self.engine.check_result)
-        self.assertEqual(self.engine.check_result.count("✓"), 5)
+        self.assertEqual(self.engine.check_result.count("✓"), 6)
         self.assertEqual(self.events(), [])
+
+    def test_check_finds_a_wrong_event_secret(self):
+        for secret in ("wrong", demo.EVENT_SECRETS["POINTS_REFUND"]):
+            with self.subTest(secret=secret):
+                self.engine.event_secret = secret
+                self.engine.action_check()
+                self.assertEqual(self.engine.check_result.count("✗"), 1)
+                self.assertRegex(self.engine.check_result, "✗.*event secret")
+        self.assertEqual(self.events(), [])
+
+    def test_check_looks_whether_the_receipts_service_answers(self):
+        self.engine.reporting = "order"
+        self.engine.action_check()
+        self.assertNotIn("✗", self.engine.check_result)
+        self.assertIn("Receipts service answers", self.engine.check_result)
+        self.engine.receipts_url = "http://127.0.0.1:9/v1"
+        self.engine.action_check()
+        self.assertRegex(self.engine.check_result, "✗.*Receipts service answers")
+        self.assertEqual(self.events("ORDER_PLACED"), [])
 
     def test_check_says_what_does_not(self):
         self.engine.sale_event_type = "NO_SUCH_TYPE"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import pathlib
 import unittest
 from dataclasses import fields, replace
 
@@ -24,6 +26,22 @@ def settings(**values: object) -> EngineSettings:
             **values,
         }  # type: ignore[arg-type]
     )
+
+
+class TestPlainPython(unittest.TestCase):
+    def test_the_client_knows_no_odoo(self) -> None:
+        folder = pathlib.Path(__file__).parents[1] / "engine"
+        for file in folder.glob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                names = [
+                    alias.name for alias in getattr(node, "names", ()) if hasattr(alias, "name")
+                ]
+                if isinstance(node, ast.ImportFrom):
+                    names = [node.module or ""]
+                    self.assertLess(node.level, 2, f"{file.name} imports from outside")
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    roots = {name.partition(".")[0] for name in names}
+                    self.assertNotIn("odoo", roots, file.name)
 
 
 class TestCheckAddress(unittest.TestCase):

@@ -1,5 +1,6 @@
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.tests import JsonRpcException, new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -7,6 +8,7 @@ from ..controllers import pos_loyalty_engine
 from ..models import loyalty_engine_lookup
 from ..sandbox import demo
 from .common import TillCase
+from .logs import everything_logged
 
 CONTROLLER = "odoo.addons.pos_loyalty_engine.controllers.pos_loyalty_engine"
 
@@ -68,12 +70,28 @@ class TestIdentify(TillCase):
         for code in (f"WLL-{self.member.account_number}", self.member.account_number):
             self.assertEqual(self.identify(code)["status"], "found", code)
 
+    def test_no_secret_in_the_log_even_at_debug_level(self):
+        with everything_logged() as told:
+            self.assertEqual(self.identify(self.member.id)["status"], "found")
+        text = told.getvalue()
+        self.assertIn("/users/{id}", text)
+        for secret in (demo.API_KEY, demo.CLIENT_ID, demo.CLIENT_SECRET, demo.EVENT_SECRET):
+            self.assertNotIn(secret, text)
+
     def test_an_id_costs_one_round_trip(self):
         self.identify(demo.MEMBERS[1].id)
         self.sandbox.reset()
         self.identify(self.member.id)
         paths = [request["path"] for request in self.sandbox.requests()]
         self.assertEqual(len(paths), 2, paths)
+
+    def test_whom_the_engine_has_confirmed_is_not_asked_for_again(self):
+        self.identify(self.member.id)
+        self.sell(member=self.member)
+        self.sandbox.reset()
+        self.send_reports()
+        paths = [request["path"] for request in self.sandbox.requests()]
+        self.assertEqual(paths, ["/v1/events"])
 
     # === Words for what is wrong ===
 
@@ -149,6 +167,18 @@ class TestIdentify(TillCase):
         self.cashier.company_ids = self.other_company
         self.assertForbidden(code=code)
 
+    def test_goes_on_in_the_company_of_the_till(self):
+        companies = []
+
+        def note(lookups):
+            companies.append(lookups.env.company)
+            return 0
+
+        lookup = type(self.env["loyalty.engine.lookup"])
+        with patch.object(lookup, "_seconds_to_wait", note):
+            self.identify(self.member.id)
+        self.assertEqual([company.id for company in companies], self.company.ids)
+
     def test_not_for_others_than_cashiers(self):
         new_test_user(
             self.env,
@@ -195,6 +225,28 @@ class TestIdentify(TillCase):
         answer = self.ask("link_customer", member_ref=demo.MEMBERS[2].id, partner_id=other.id)
         self.assertEqual(answer, {"status": "taken", "by": "member"})
 
+    def test_an_archived_customer_keeps_a_member(self):
+        self.link(active=False)
+        answer = self.ask(
+            "link_customer", member_ref=self.member.id, partner_id=self.partner_mobt.id
+        )
+        self.assertEqual(answer, {"status": "taken", "by": "customer"})
+
+    def test_no_identifier_of_another_member_is_overwritten(self):
+        other = demo.MEMBERS[1]
+        for name in ("account_number", "auth_identifier"):
+            with self.subTest(name=name):
+                partner = self.env["res.partner"].create(
+                    {"name": name, f"loyalty_engine_{name}": getattr(other, name)}
+                )
+                answer = self.ask("link_customer", member_ref=self.member.id, partner_id=partner.id)
+                self.assertEqual(answer, {"status": "taken", "by": "member"})
+                answer = self.ask(
+                    "link_customer", member_ref=other.id, partner_id=self.partner_mobt.id
+                )
+                self.assertEqual(answer, {"status": "taken", "by": "customer"})
+                partner.unlink()
+
     def test_a_browser_that_lies_links_nobody(self):
         answer = self.ask(
             "link_customer", member_ref="not a member", partner_id=self.partner_mobt.id
@@ -228,3 +280,41 @@ class TestIdentify(TillCase):
         self.sandbox.faults(kind="latency", seconds=2)
         answer = self.ask("receipt", order_uuid=order.uuid)
         self.assertEqual((answer["state"], answer["points_earned"]), ("sent", None))
+
+    def test_receipts_hold_nothing_against_a_slow_engine(self):
+        order = self.sell(member=self.member)
+        self.send_reports()
+        self.sandbox.faults(kind="latency", seconds=2)
+        for _receipt in range(3):
+            self.ask("receipt", order_uuid=order.uuid)
+        self.assertFalse(self.engine._health().failures)
+        # Nor do they use up the one request that tries whether it is back.
+        self.sandbox.reset()
+        self.env["loyalty.engine.health"].sudo().create(
+            {
+                "engine_id": self.engine.id,
+                "failures": 3,
+                "resume_at": fields.Datetime.subtract(fields.Datetime.now(), minutes=1),
+            }
+        )
+        self.ask("receipt", order_uuid=order.uuid)
+        self.assertEqual(self.identify(self.member.id)["status"], "found")
+
+    def test_receipt_tells_the_points_where_only_the_balance_is_late(self):
+        self.patch(pos_loyalty_engine, "RECEIPT_DEADLINE", 2)
+        order = self.sell(member=self.member)
+        self.send_reports()
+        self.sandbox.wait_for_reactors()
+        self.sandbox.faults(kind="latency", seconds=5, path="/users/*")
+        answer = self.ask("receipt", order_uuid=order.uuid)
+        self.assertEqual((answer["points_earned"], answer["points"]), (30, None))
+
+    def test_receipt_asks_for_points_and_balance_at_once(self):
+        self.patch(pos_loyalty_engine, "RECEIPT_DEADLINE", 5)
+        order = self.sell(member=self.member)
+        self.send_reports()
+        self.sandbox.wait_for_reactors()
+        # One after the other they would take longer than there is time.
+        self.sandbox.faults(kind="latency", seconds=3)
+        answer = self.ask("receipt", order_uuid=order.uuid)
+        self.assertEqual(answer["points"], self.member.points + 30)

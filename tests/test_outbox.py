@@ -1,18 +1,20 @@
 import json
+import uuid
 from unittest.mock import patch
 
 from odoo import fields
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
-from ..engine import EngineRejected
+from ..engine import EngineAuthFailed, EngineRejected, Event
 from ..models import loyalty_engine_sender
 from ..sandbox import demo
 from .common import LoyaltyEngineCase
 
 SENDER = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_sender"
 REPORT = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_report"
+CONNECTION = "odoo.addons.pos_loyalty_engine.models.loyalty_engine"
 
 
 @tagged("post_install", "-at_install")
@@ -78,6 +80,8 @@ class TestOutbox(LoyaltyEngineCase):
         report = self.report_of(order)
         self.assertEqual(report.state, "sent")
         self.assertEqual(report.event_ref, str(event["id"]))
+        self.assertIn(f"id: {event['id']}", report.answer)
+        self.assertNotIn(self.member.id, report.answer)
         self.assertEqual(order.loyalty_engine_report_state, "sent")
 
     def test_a_sale_to_anybody_is_reported_without_subject(self):
@@ -158,6 +162,17 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual(event["payload"]["transactionId"], order.uuid)
         self.assertEqual(event["subject"], self.member.id)
 
+    @mute_logger("odoo.addons.pos_loyalty_engine.models.pos_order")
+    def test_a_fault_beside_the_outbox_does_not_refuse_the_sale(self):
+        for name in ("_loyalty_engine_refunds", "_loyalty_engine_claims"):
+            with (
+                self.subTest(name=name),
+                patch.object(type(self.env["pos.order"]), name, side_effect=ZeroDivisionError),
+            ):
+                order = self.sell()
+                self.assertEqual(order.state, "paid")
+                self.assertEqual(self.report_of(order).state, "waiting")
+
     def test_a_fault_in_the_database_does_not_refuse_the_sale(self):
         def break_the_transaction(order):
             order.env.cr.execute("SELECT 1/0")
@@ -171,6 +186,36 @@ class TestOutbox(LoyaltyEngineCase):
             order = self.sell()
         self.env.flush_all()
         self.assertEqual(order.state, "paid")
+
+    @mute_logger(CONNECTION, REPORT, "odoo.sql_db")
+    def test_no_trouble_with_a_job_refuses_a_sale_or_the_opening_of_a_till(self):
+        def break_the_transaction(cron, *_arguments):
+            cron.env.cr.execute("SELECT 1/0")
+
+        def sell_and_open():
+            order = self.sell(member=self.member)
+            order.lines.loyalty_engine_redemption = str(uuid.uuid4())
+            self.env.flush_all()
+            self.env.cr.execute("DELETE FROM loyalty_engine_report")
+            order.action_pos_order_paid()
+            self.config.open_ui()
+            self.env["loyalty.engine.recovery"]._wake()
+            self.engine.write({"locale": "en", "points_value_source": "fixed"})
+            self.env.flush_all()
+            return self.report_of(order).state
+
+        with patch.object(type(self.cron), "_trigger_list", break_the_transaction):
+            self.assertEqual(sell_and_open(), "not_built", "the safety net builds it")
+        names = ("send_reports", "recover_redemptions", "refresh_points_values")
+        for name in names:
+            self.env.ref(f"pos_loyalty_engine.ir_cron_{name}").unlink()
+        self.assertEqual(sell_and_open(), "waiting")
+
+    def test_a_till_without_connection_opens_without_us(self):
+        with patch.object(
+            type(self.env["loyalty.engine.recovery"]), "_wake", side_effect=ZeroDivisionError
+        ):
+            self.pos_config_eur.open_ui()
 
     def test_the_safety_net_finds_sales_without_a_row(self):
         with patch.object(type(self.env["loyalty.engine.report"]), "_freeze", return_value=None):
@@ -187,6 +232,44 @@ class TestOutbox(LoyaltyEngineCase):
         with self.enter_registry_test_mode():
             self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
         self.assertFalse(self.report_of(order))
+
+    def test_what_was_sold_while_reporting_was_off_is_never_reported(self):
+        self.engine.reporting = "off"
+        order = self.sell()
+        self.env.flush_all()
+        # Reporting was on before, and the sale was an hour ago.
+        for query in (
+            "UPDATE pos_order SET create_date = create_date - interval '1 hour'",
+            "UPDATE pos_config SET loyalty_engine_since = now() - interval '2 days'",
+            "UPDATE loyalty_engine SET reporting_since = now() - interval '2 days'",
+        ):
+            self.env.cr.execute(query)
+        self.env.invalidate_all()
+        self.engine.reporting = "event"
+        with self.enter_registry_test_mode():
+            self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
+        self.assertFalse(self.report_of(order))
+
+    def test_what_waits_for_a_day_is_seen(self):
+        self.engine.database_uuid = "somewhere else"
+        order = self.sell()
+        net = self.env.ref("pos_loyalty_engine.ir_cron_build_missing")
+        with self.enter_registry_test_mode():
+            net.method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertFalse(self.engine.activity_ids)
+        self.assertEqual(self.config.loyalty_engine_trouble_count, 0)
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET create_date = create_date - interval '2 days'"
+        )
+        for _run in range(2):
+            with self.enter_registry_test_mode():
+                net.method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual(len(self.engine.activity_ids), 1)
+        self.assertEqual(self.config.loyalty_engine_trouble_count, 1)
+        self.assertEqual((self.engine.trouble_count, self.engine.waiting_count), (1, 1))
+        self.assertTrue(self.report_of(order).needs_person)
 
     # === The engine in trouble ===
 
@@ -248,6 +331,61 @@ class TestOutbox(LoyaltyEngineCase):
         report = self.report_of(order)
         self.assertEqual((report.state, report.sends, report.body), ("sent", 2, first))
         self.assertEqual(event["payload"]["transactionId"], order.uuid)
+
+    def _change_everything(self):
+        """The manager reports otherwise from now on: other way, other type, other payload."""
+        self.engine.write(
+            {
+                "reporting": "order",
+                "sale_event_type": "ANOTHER_SALE",
+                "event_template": json.dumps({"order": {"id": "$transaction_id"}}),
+            }
+        )
+
+    def test_what_was_taken_is_found_where_it_went(self):
+        self.sandbox.faults(kind="drop_after", method="POST", path="/events", times=1)
+        order = self.sell()
+        with patch.object(loyalty_engine_sender, "LOOK_UP_AFTER", (600,)):
+            self.send_reports()
+        self.assertEqual(self.report_of(order).state, "unknown")
+        self.end_the_rest()
+        self._change_everything()
+        self.env.cr.execute("UPDATE loyalty_engine_report SET due_at = sent_at")
+        self.send_reports()
+        report = self.report_of(order)
+        self.assertEqual((report.state, report.sends), ("sent", 1))
+
+    def test_what_was_not_taken_goes_again_where_it_went(self):
+        self.sandbox.faults(kind="drop_before", method="POST", path="/events", times=1)
+        order = self.sell()
+        self.send_reports()
+        self.end_the_rest()
+        self._change_everything()
+        self._overdue(order)
+        self.send_reports()
+        self.assertEqual(self.report_of(order).state, "sent")
+        self.assertEqual(len(self.events()), 1)
+        self.assertEqual(self.events("ORDER_PLACED"), [])
+
+    def test_a_forbidden_second_sending_is_looked_up(self):
+        orders = [self.sell(), self.sell()]
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET sends = 1 WHERE order_uuid = %s", (orders[0].uuid,)
+        )
+
+        second = orders[0].uuid.encode()
+
+        def answer(_client, body, **_options):
+            if second in body:
+                raise EngineAuthFailed("no", status=403)
+            return Event(id="1")
+
+        with (
+            patch.object(loyalty_engine_sender, "LOOK_UP_AFTER", (600,)),
+            patch("odoo.addons.pos_loyalty_engine.engine.LoyaltyEngineClient.report_event", answer),
+        ):
+            self.send_reports()
+        self.assertEqual([self.report_of(order).state for order in orders], ["unknown", "sent"])
 
     def test_a_request_that_arrives_after_the_look_up_counts_once(self):
         self.engine.background_deadline = 1
@@ -337,7 +475,10 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual(len(self.engine.activity_ids), 1)
 
     def test_one_forbidden_report_stops_no_other(self):
-        forbidden = self.sell(member=next(member for member in demo.MEMBERS if member.restricted))
+        restricted = next(member for member in demo.MEMBERS if member.restricted)
+        # Since we have asked.
+        self.env["loyalty.engine.member"]._confirm(self.engine.id, restricted.id)
+        forbidden = self.sell(member=restricted)
         others = [self.sell() for _sale in range(3)]
         self.sandbox.set_options(restricted_subject="refuse")
         self.send_reports()
@@ -377,6 +518,78 @@ class TestOutbox(LoyaltyEngineCase):
         (event,) = self.events()
         self.assertFalse(event.get("subject"))
         self.assertIn("belongs to nobody", self.report_of(order).answer)
+
+    def test_the_word_of_a_till_is_looked_up(self):
+        made_up, real = str(uuid.uuid4()), self.member.id
+        orders = [self.sell(loyalty_engine_member_ref=ref) for ref in (made_up, real, real)]
+        self.send_reports()
+        subjects = {
+            event["payload"]["transactionId"]: event.get("subject") for event in self.events()
+        }
+        self.assertEqual([subjects[order.uuid] for order in orders], [None, real, real])
+        self.assertFalse(self.report_of(orders[0]).member_ref)
+        orders.append(self.sell(loyalty_engine_member_ref=real))
+        self.send_reports()
+        self.assertEqual(len(self.events()), 4)
+        asked = [each for each in self.sandbox.requests() if each["path"] == f"/v1/users/{real}"]
+        self.assertEqual(len(asked), 1, "once, and never again")
+
+    def test_a_code_without_an_answer_stops_no_other(self):
+        code = demo.MEMBERS[1].account_number
+        for status in (403, 500):
+            with self.subTest(status=status):
+                self.sandbox.reset()
+                kind = "refuse" if status < 500 else "error"
+                self.sandbox.faults(kind=kind, status=status, path=f"/users/{code}")
+                stuck = self.sell(loyalty_engine_member_code=code)
+                order = self.sell(loyalty_engine_member_code=self.member.account_number)
+                self.send_reports()
+                self.assertEqual(self.report_of(order).state, "sent")
+                report = self.report_of(stuck)
+                self.assertEqual((report.state, report.member_asks), ("waiting", 1))
+                self.assertGreater(report.due_at, self.env.cr.now())
+                self.assertFalse(self.engine._health().resume_at)
+
+    def test_a_code_without_an_answer_ends_with_a_person(self):
+        self.sandbox.faults(kind="error", status=500, path="/users/*")
+        order = self.sell(loyalty_engine_member_code=self.member.account_number)
+        with patch.object(loyalty_engine_sender, "ASK_AGAIN_AFTER", (0, 0)):
+            for _run in range(3):
+                self.env.cr.execute("UPDATE loyalty_engine_report SET due_at = create_date")
+                self.send_reports()
+        report = self.report_of(order)
+        self.assertEqual(report.state, "dead")
+        self.assertIn("500", report.reason)
+        self.assertEqual(len(self.engine.activity_ids), 1)
+        self.sandbox.reset()
+        report.action_retry()
+        self.send_reports()
+        (event,) = self.events()
+        self.assertEqual(event["subject"], self.member.id)
+
+    def test_an_engine_that_answers_nothing_rests(self):
+        self.sandbox.faults(kind="error", status=500, path="/users/*")
+        for member in demo.MEMBERS[:4]:
+            self.sell(loyalty_engine_member_code=member.account_number)
+        self.send_reports()
+        self.assertTrue(self.engine._health().resume_at)
+        asked = [each for each in self.sandbox.requests() if each["path"].startswith("/v1/users/")]
+        self.assertEqual(len(asked), 3)
+
+    # === Archived ===
+
+    def test_a_connection_in_use_is_not_archived(self):
+        with self.assertRaisesRegex(ValidationError, self.config.name):
+            self.engine.action_archive()
+
+    def test_what_waits_at_an_archived_connection_is_sent(self):
+        order = self.sell()
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE pos_config SET loyalty_engine_id = NULL")
+        self.env.invalidate_all()
+        self.engine.action_archive()
+        self.send_reports()
+        self.assertEqual(self.report_of(order).state, "sent")
 
     # === As orders of the Receipts service ===
 
