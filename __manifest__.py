@@ -30,7 +30,13 @@
         "point_of_sale.customer_display_assets": [
             "pos_loyalty_engine/static/src/customer_display/**/*"
         ],
-        "web.assets_tests": ["pos_loyalty_engine/static/tests/tours/**/*"],
-        "web.assets_unit_tests": ["pos_loyalty_engine/static/tests/unit/**/*"],
+        "web.assets_tests": [
+            "pos_loyalty_engine/static/tests/generic_helpers/**/*",
+            "pos_loyalty_engine/static/tests/tours/**/*",
+        ],
+        "web.assets_unit_tests": [
+            "pos_loyalty_engine/static/tests/generic_helpers/**/*",
+            "pos_loyalty_engine/static/tests/unit/**/*",
+        ],
     },
 }

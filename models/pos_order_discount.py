@@ -212,22 +212,29 @@ def _cut_one_unit(pieces, articles):
         ),
     )
     quantity = min(1, article.quantity)
-    cut = [_cut_piece(pieces, piece, quantity / article.quantity) for piece in article.pieces]
+    if quantity < article.quantity:
+        lefts = [piece.left for piece in article.pieces]
+        # A third of a million is not 333333: by the quantities, and once for all parts of a set.
+        worth = portion(article.left, millionths(quantity), millionths(article.quantity))
+        cut = [
+            _cut_piece(pieces, piece, quantity / article.quantity, left)
+            for piece, left in zip(article.pieces, allocate(worth, lefts), strict=True)
+        ]
+    else:
+        cut = article.pieces
     for piece in cut:
         piece.is_used = True
     return [Article(cut, quantity)]
 
 
-def _cut_piece(pieces, piece, share):
-    """Take ``share`` (more than 0, at most 1) of a piece; the rest stays as one of its own."""
-    if share == 1:
-        return piece
+def _cut_piece(pieces, piece, share, left):
+    """Take ``share`` of a piece (more than 0, less than 1), which is worth ``left``; the rest stays
+    as a piece of its own."""
 
     def scale(factor, left):
         combo = piece.combo and (piece.combo[0], piece.combo[1] * factor, piece.combo[2])
         return replace(piece, quantity=piece.quantity * factor, combo=combo, left=left)
 
-    left = portion(piece.left, millionths(share), MILLION)
     unit = scale(share, left)
     place = next(i for i, candidate in enumerate(pieces) if candidate is piece)
     pieces[place : place + 1] = [unit, scale(1 - share, piece.left - left)]

@@ -1,15 +1,17 @@
-"""Baskets for the tests of discounts, as plain data: made at random here, by Hypothesis in
-test_discounts.py, and written down for the till's tests in static/tests/unit/data/baskets.js.
+"""Baskets for the tests of discounts, as plain data, and the shop that calculates them.
 
-A basket is ``{"method", "decimals", "units", "lines", "redemptions"}``. A line has its price in the
-currency's smallest unit (with taxes or without, as its taxes say), a quantity, a discount in
+A basket is ``{"method", "decimals", "rate", "units", "lines", "redemptions"}``. A line has its price
+in the currency's smallest unit (with taxes or without, as its taxes say), a quantity, a discount in
 percent, one of ``TAX_SETS``, whether it is goods, its codes, and the set it is a part of or None.
 """
 
 import json
 import random
+from copy import copy
+from dataclasses import dataclass
 
 from ..models.pos_order_discount import (
+    Basket,
     Entry,
     discount_base_lines,
     plan_discounts,
@@ -59,95 +61,125 @@ TAX_SETS = (
 )
 
 
+class Tape:
+    """Choices read from bytes: the same for the same bytes, and the simplest (the first, the
+    smallest, no) where those are 0 or used up. So Hypothesis makes baskets simpler by making bytes
+    smaller, and needs no time for each choice."""
+
+    # As much as the largest basket takes, or nearly: what is beyond is simple.
+    SIZE = 240
+
+    def __init__(self, data):
+        self._data = data
+        self._place = 0
+
+    def number(self, least, most):
+        span = most - least + 1
+        # Three bits more than it takes, so that no number comes up much more often than another.
+        end = self._place + (span.bit_length() + 10) // 8
+        value = int.from_bytes(self._data[self._place : end], "big")
+        self._place = end
+        return least + value % span
+
+    def choice(self, options):
+        return options[self.number(0, len(options) - 1)]
+
+    def chance(self, percent):
+        return self.number(1, 100) > 100 - percent
+
+    def sample(self, options, count):
+        rest = list(options)
+        return tuple(rest.pop(self.number(0, len(rest) - 1)) for _ in range(count))
+
+
 def random_basket(seed):
     """The same basket for the same seed, on any machine."""
-    pick = random.Random(seed)
-    decimals = pick.choice(DECIMALS)
-    lines = [random_line(pick) for _ in range(pick.randint(1, 6))]
-    if pick.random() < 0.2:
-        lines += random_combo(pick)
+    tape = Tape(random.Random(seed).randbytes(Tape.SIZE))
+    return make_basket(tape, tape.choice(METHODS), tape.choice(DECIMALS))
+
+
+def make_basket(tape, method, decimals):
+    lines = [make_line(tape) for _ in range(tape.choice((1, 2, 3, 3, 4, 6)))]
+    if tape.chance(20):
+        lines += make_set(tape)
     return {
-        "method": pick.choice(METHODS),
+        "method": method,
         "decimals": decimals,
-        "units": pick.choice(("one", "all")),
+        # Of the company's currency; the till knows one only.
+        "rate": tape.choice((1.0, 1.0, 1.37)),
+        "units": tape.choice(("one", "all")),
         "lines": lines,
-        "redemptions": [random_redemption(pick, i, decimals) for i in range(pick.randint(1, 4))],
+        "redemptions": [
+            make_redemption(tape, i, decimals) for i in range(tape.choice((1, 1, 2, 2, 3, 4)))
+        ],
     }
 
 
-def random_line(pick):
-    is_return = pick.random() < 0.1
-    quantity = pick.choice(QUANTITIES)
+def make_line(tape):
+    is_return = tape.chance(10)
+    quantity = tape.choice(QUANTITIES)
+    most = tape.choice((500, 500, 20_000, 20_000, 20_000, 20_000, 50_000_000))
     return {
-        "price": pick.choice((pick.randint(1, 500), pick.randint(1, 20_000))),
+        "price": tape.number(1, most),
         "quantity": -quantity if is_return else quantity,
-        "discount": pick.choice(LINE_DISCOUNTS),
-        "taxes": pick.choice(TAX_SETS),
-        "goods": not is_return and pick.random() < 0.95,
-        "codes": tuple(pick.sample(CODES, pick.randint(0, 2))),
+        "discount": tape.choice(LINE_DISCOUNTS),
+        "taxes": tape.choice(TAX_SETS),
+        "goods": not is_return and not tape.chance(5),
+        "codes": tape.sample(CODES, tape.number(0, 2)),
         "combo": None,
     }
 
 
-def random_combo(pick):
-    quantity = pick.choice((1, 2, 3))
+def make_set(tape):
+    quantity = tape.choice((1, 2, 3))
     combo = ("set", quantity, ("MENU",))
     return [
-        {**random_line(pick), "quantity": quantity, "goods": True, "combo": combo}
-        for _ in range(pick.randint(1, 3))
+        {**make_line(tape), "quantity": quantity, "goods": True, "combo": combo}
+        for _ in range(tape.number(1, 3))
     ]
 
 
-def random_redemption(pick, number, decimals):
-    is_points = pick.random() < 0.25
+def make_redemption(tape, number, decimals):
+    is_points = tape.chance(25)
 
     def money(most):
-        return f"{pick.randint(1, most) / 10**decimals:.{decimals}f}"
+        return f"{tape.number(1, most) / 10**decimals:.{decimals}f}"
 
-    def discount():
-        kind = "ABSOLUTE" if is_points else pick.choice(("ABSOLUTE", "PERCENTAGE", "FIXED"))
-        is_for_order = is_points or pick.random() < 0.5
+    def make_discount():
+        kind = "ABSOLUTE" if is_points else tape.choice(("ABSOLUTE", "PERCENTAGE", "FIXED"))
+        is_for_order = is_points or tape.chance(50)
         return {
             "type": kind,
-            "value": pick.choice(PERCENTAGES) if kind == "PERCENTAGE" else money(2_000),
-            "skus": () if is_for_order else tuple(pick.sample(CODES, pick.randint(1, 2))),
+            "value": tape.choice(PERCENTAGES)
+            if kind == "PERCENTAGE"
+            else money(tape.choice((2_000, 2_000, 30_000))),
+            "skus": () if is_for_order else tape.sample(CODES, tape.number(1, 2)),
         }
 
     return {
-        "uuid": f"00000000-0000-4000-8000-{pick.randint(0, 999):09d}{number:03d}",
+        "uuid": f"00000000-0000-4000-8000-{tape.number(0, 999):09d}{number:03d}",
         "kind": "points" if is_points else "voucher",
-        "booking": "payment" if is_points and pick.random() < 0.2 else "discount",
-        "state": pick.choice(("held", "held", "held", "spending", "refused", "unknown")),
-        "discounts": [discount() for _ in range(1 if is_points else pick.choice((1, 1, 2)))],
-        "min_amount": money(5_000) if pick.random() < 0.2 else None,
-        "max_amount": money(50_000) if pick.random() < 0.2 else None,
-        "frozen_amount": money(1_000) if pick.random() < 0.15 else None,
+        "booking": "payment" if is_points and tape.chance(20) else "discount",
+        "state": tape.choice(
+            ("held", "held", "held", "held", "held", "spending", "refused", "unknown")
+        ),
+        "discounts": [make_discount() for _ in range(1 if is_points else tape.choice((1, 1, 2)))],
+        "min_amount": money(5_000) if tape.chance(10) else None,
+        "max_amount": money(50_000) if tape.chance(10) else None,
+        "frozen_amount": money(1_000) if tape.chance(15) else None,
     }
 
 
-def for_the_till(shop, count):
-    """The text of baskets.js: taxes, and baskets with what the server makes of them."""
-    baskets = []
-    for seed in range(count):
-        basket = random_basket(seed)
-        _read, outcomes, lines, totals = shop.solve(basket)
-        baskets.append(
-            {
-                **basket,
-                "outcomes": [
-                    [outcome.amount, outcome.reason, outcome.short] for outcome in outcomes.values()
-                ],
-                "made": [shop.describe(line) for made in lines.values() for line in made],
-                "totals": totals,
-            }
-        )
-    rows = ",\n".join(json.dumps(basket, separators=(",", ":")) for basket in baskets)
-    # As text: a linter would take minutes to read this much as code.
-    return (
-        "// Written by tests/test_discounts.py: baskets, and what the server makes of them.\n"
-        f"export const TAXES = JSON.parse(`{json.dumps(TAXES)}`);\n\n"
-        f"export const BASKETS = JSON.parse(`[\n{rows}\n]`);\n"
-    )
+@dataclass(frozen=True)
+class Solution:
+    """The server's answer to a basket: as it was read, each outcome, the lines of each as an order
+    stores them, and what the order costs without them and with them."""
+
+    basket: dict
+    read: Basket
+    outcomes: dict
+    lines: dict
+    totals: tuple
 
 
 class Shop:
@@ -182,6 +214,17 @@ class Shop:
                 )
             )
 
+    def within(self, env):
+        """The same shop in another transaction's environment."""
+        shop = copy(self)
+        shop.env = env
+        shop.company = self.company.with_env(env)
+        shop.currencies = {
+            decimals: currency.with_env(env) for decimals, currency in self.currencies.items()
+        }
+        shop.taxes = [tax.with_env(env) for tax in self.taxes]
+        return shop
+
     def taxes_of(self, places):
         return self.env["account.tax"].union(*(self.taxes[place] for place in places))
 
@@ -189,7 +232,12 @@ class Shop:
         ids = [tax.id for tax in self.taxes]
         return sorted(ids.index(tax_id) for tax_id in tax_ids)
 
-    def base_line(self, line, currency, rate=1.0):
+    def round_by(self, method):
+        """The company rounds by this method from now on."""
+        if self.company.tax_calculation_rounding_method != method:
+            self.company.tax_calculation_rounding_method = method
+
+    def base_line(self, line, currency, rate):
         price = float(f"{line['price'] * currency.rounding:.{currency.decimal_places}f}")
         return self.env["account.tax"]._prepare_base_line_for_taxes_computation(
             None,
@@ -200,25 +248,6 @@ class Shop:
             currency_id=currency,
             rate=rate,
             is_refund=line["quantity"] * price < 0,
-        )
-
-    def read(self, basket, rate=1.0):
-        """The basket as the server reads it; the company rounds by its method from now on."""
-        currency = self.currencies[basket["decimals"]]
-        if self.company.tax_calculation_rounding_method != basket["method"]:
-            self.company.tax_calculation_rounding_method = basket["method"]
-        return read_basket(
-            [
-                Entry(
-                    base_line=self.base_line(line, currency, rate),
-                    is_goods=line["goods"],
-                    codes=tuple(line["codes"]),
-                    combo=line["combo"] and (*line["combo"][:2], tuple(line["combo"][2])),
-                )
-                for line in basket["lines"]
-            ],
-            self.company,
-            currency,
         )
 
     def stored(self, base_line):
@@ -255,7 +284,9 @@ class Shop:
     def total(self, base_lines, currency):
         """What an order with these lines costs, in units, by Odoo's own summary."""
         account_tax = self.env["account.tax"]
-        account_tax._add_tax_details_in_base_lines(base_lines, self.company)
+        # What a line comes to by itself is the same in every order.
+        new = [base_line for base_line in base_lines if "tax_details" not in base_line]
+        account_tax._add_tax_details_in_base_lines(new, self.company)
         account_tax._round_base_lines_tax_details(base_lines, self.company)
         summary = account_tax._get_tax_totals_summary(base_lines, currency, self.company)
         total = to_units(summary["total_amount_currency"], currency)
@@ -263,16 +294,49 @@ class Shop:
         assert total == parts, (total, parts)
         return total
 
-    def solve(self, basket, rate=1.0):
-        """The answer to a basket: what is read, each outcome, the lines, and the order's total
-        with the lines of the first redemption, of the first two, and so on."""
-        read = self.read(basket, rate)
+    def solve(self, basket):
+        currency = self.currencies[basket["decimals"]]
+        self.round_by(basket["method"])
+        base_lines = [self.base_line(line, currency, basket["rate"]) for line in basket["lines"]]
+        entries = [
+            Entry(
+                base_line=base_line,
+                is_goods=line["goods"],
+                codes=line["codes"],
+                combo=line["combo"],
+            )
+            for line, base_line in zip(basket["lines"], base_lines, strict=True)
+        ]
+        read = read_basket(entries, self.company, currency)
         outcomes = plan_discounts(read, basket["redemptions"], basket["units"])
-        lines = {uuid: discount_base_lines(read, outcome) for uuid, outcome in outcomes.items()}
-        currency = read.currency
-        base_lines = [self.base_line(line, currency, rate) for line in basket["lines"]]
-        totals = [self.total(base_lines, currency)]
-        for made in lines.values():
-            base_lines += [self.stored(base_line) for base_line in made]
-            totals.append(self.total(base_lines, currency))
-        return read, outcomes, lines, totals
+        lines = {
+            uuid: [self.stored(base_line) for base_line in discount_base_lines(read, outcome)]
+            for uuid, outcome in outcomes.items()
+        }
+        made = [base_line for stored in lines.values() for base_line in stored]
+        total = self.total([*base_lines, *made], currency)
+        return Solution(basket, read, outcomes, lines, (read.total, total))
+
+    def for_the_till(self, solution):
+        """A basket with what the till has to make of it."""
+        return {
+            **solution.basket,
+            "outcomes": [
+                [outcome.amount, outcome.reason, outcome.short]
+                for outcome in solution.outcomes.values()
+            ],
+            "made": [self.describe(line) for made in solution.lines.values() for line in made],
+            "totals": solution.totals,
+        }
+
+
+def write_for_hoot(shop, count):
+    """The text of baskets.js: taxes, and baskets with what the server makes of them."""
+    baskets = [shop.for_the_till(shop.solve(random_basket(seed))) for seed in range(count)]
+    rows = ",\n".join(json.dumps(basket, separators=(",", ":")) for basket in baskets)
+    # As text: a linter would take minutes to read this much as code.
+    return (
+        "// Written by tests/test_discounts.py: baskets, and what the server makes of them.\n"
+        f"export const TAXES = JSON.parse(`{json.dumps(TAXES)}`);\n\n"
+        f"export const BASKETS = JSON.parse(`[\n{rows}\n]`);\n"
+    )

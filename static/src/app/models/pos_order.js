@@ -331,6 +331,9 @@ patch(PosOrder.prototype, {
             const key = keyOf(redemption, stored);
             const taken = sources.map(({ uuid }, i) => [uuid, parts[i]]).filter(([, part]) => part);
             const values = {
+                // Somebody else may have written on the line: all that its worth depends on.
+                qty: 1,
+                discount: 0,
                 price_unit,
                 extra_tax_data,
                 full_product_name: name,
@@ -351,7 +354,6 @@ patch(PosOrder.prototype, {
         this.models["pos.order.line"].create({
             order_id: this,
             product_id: this.loyaltyEngineDiscountProduct,
-            qty: 1,
             price_type: "automatic",
             tax_ids: [["link", ...taxes]],
             loyalty_engine_redemption: redemption,

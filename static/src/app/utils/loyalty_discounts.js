@@ -158,24 +158,33 @@ function cutOneUnit(pieces, articles) {
     if (!article) {
         return [];
     }
-    const share = Math.min(1, article.quantity) / article.quantity;
-    const cut = article.pieces.map((piece) => cutPiece(pieces, piece, share));
+    const quantity = Math.min(1, article.quantity);
+    let cut = article.pieces;
+    if (quantity < article.quantity) {
+        // A third of a million is not 333333: by the quantities, and once for all parts of a set.
+        const [part, whole] = [quantity, article.quantity].map(millionths);
+        const lefts = allocate(
+            portion(leftOf(cut), part, whole),
+            cut.map(({ left }) => left)
+        );
+        const share = quantity / article.quantity;
+        cut = cut.map((piece, i) => cutPiece(pieces, piece, share, lefts[i]));
+    }
     cut.forEach((piece) => (piece.isUsed = true));
-    return [{ pieces: cut, quantity: Math.min(1, article.quantity) }];
+    return [{ pieces: cut, quantity }];
 }
 
-/** Take `share` (more than 0, at most 1) of a piece; the rest stays behind as a piece of its own. */
-function cutPiece(pieces, piece, share) {
-    if (share === 1) {
-        return piece;
-    }
+/**
+ * Take `share` of a piece (more than 0, less than 1), which is worth `left`; the rest stays behind as
+ * a piece of its own.
+ */
+function cutPiece(pieces, piece, share, left) {
     const scale = (factor, left) => ({
         ...piece,
         quantity: piece.quantity * factor,
         combo: piece.combo && { ...piece.combo, quantity: piece.combo.quantity * factor },
         left,
     });
-    const left = portion(piece.left, millionths(share), MILLION);
     const unit = scale(share, left);
     pieces.splice(pieces.indexOf(piece), 1, unit, scale(1 - share, piece.left - left));
     return unit;

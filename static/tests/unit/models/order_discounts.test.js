@@ -83,6 +83,38 @@ test("what the server gives back of a line is no change", async () => {
     expect(snapshot(order)).toEqual(before);
 });
 
+test("a split that somebody changed is set right", async () => {
+    const { order, lines } = await setup();
+    order.setLoyaltyEngineRedemptions([redemption("ABSOLUTE", "5.00")]);
+    const split = () =>
+        lines()
+            .map(({ price_unit, qty, discount, tax_ids, extra_tax_data }) => ({
+                price_unit,
+                qty,
+                discount,
+                taxes: tax_ids.map(({ id }) => id),
+                extra_tax_data,
+            }))
+            .sort((a, b) => a.price_unit - b.price_unit);
+    const right = split();
+    const edits = {
+        quantity: (line) => (line.qty = 3),
+        discount: (line) => (line.discount = 50),
+        price: (line) => (line.price_unit = -1),
+        base: (line) =>
+            (line.extra_tax_data = { ...line.extra_tax_data, manual_total_excluded_currency: -1 }),
+        split: (line) => (line.extra_tax_data = false),
+        taxes: (line) => line.update({ tax_ids: [["clear"]] }),
+    };
+    for (const [what, edit] of Object.entries(edits)) {
+        edit(lines()[0]);
+        order.recomputeLoyaltyEngineDiscounts();
+        await tick();
+        expect(split()).toEqual(right, { message: what });
+        expect(total(order)).toBe(12.85, { message: what });
+    }
+});
+
 test("a till without the product takes nothing off, and can't be paid at", async () => {
     const { order, lines } = await setup({ discount_product_id: 999 });
     order.setLoyaltyEngineRedemptions([redemption("ABSOLUTE", "5.00")]);
