@@ -54,9 +54,7 @@ class TestToursBeside(SpendTourCase):
         )
         self.assertTrue(tipped.is_tipped)
         self.assertEqual((tipped.amount_paid, tipped.tip_amount), (25, 2))
-        goods = tipped.lines.filtered(
-            lambda line: line.product_id != self.config.tip_product_id
-        )
+        goods = tipped.lines.filtered(lambda line: line.product_id != self.config.tip_product_id)
         self.assertAlmostEqual(sum(goods.mapped("price_subtotal_incl")), 25)
         self.assertEqual(self.ledger(tipped), {"voucher": ("settled", 5)})
         self.assertEqual(self.burned(), [FIVE.id])
@@ -74,9 +72,9 @@ class TestToursBeside(SpendTourCase):
         self.assertEqual([uuid for uuid, some in redeemed.items() if some], [tipped.uuid])
 
     def test_discounts(self):
-        """Promotions and points of Odoo's own, a discount on everything, a cashier without a login."""
-        employee = self.env["hr.employee"].sudo().create(
-            {"name": "Casey", "company_id": self.company.id}
+        """Promotions of Odoo's own, a discount on everything, a cashier without a login."""
+        employee = (
+            self.env["hr.employee"].sudo().create({"name": "Casey", "company_id": self.company.id})
         )
         self.config.write(
             {
@@ -133,9 +131,7 @@ class TestToursBeside(SpendTourCase):
                 "state": "test",
                 "is_published": True,
                 "company_id": self.company.id,
-                "payment_method_ids": [
-                    (6, 0, self.env.ref("payment.payment_method_unknown").ids)
-                ],
+                "payment_method_ids": [(6, 0, self.env.ref("payment.payment_method_unknown").ids)],
             }
         )
         method = self.env["pos.payment.method"].create(

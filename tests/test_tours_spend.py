@@ -81,8 +81,8 @@ class TestToursSpend(SpendTourCase):
         self.assertEqual(self.ledger(order), {})
 
     def test_unclear(self):
-        """A burn that arrives when the sale is over, and an answer about points that got lost: both
-        sales close without a discount. Afterwards the points come back, and the voucher is a case."""
+        """A burn that arrives after the sale, an answer about points that got lost: both sales
+        close without a discount. Afterwards the points come back, and the voucher is a case."""
         self.engine.till_deadline = 1
         self.sandbox.faults(
             {
