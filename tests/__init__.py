@@ -24,6 +24,7 @@ from . import (
     test_sandbox_program,
     test_sandbox_vouchers,
     test_tours,
+    test_tours_beside,
     test_tours_points_payment,
     test_tours_spend,
 )

@@ -1,157 +1,16 @@
-import contextlib
-import threading
-import time
 from unittest.mock import patch
 
 from odoo import api
 from odoo.exceptions import UserError
-from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..sandbox import demo
-from .common import LoyaltyEngineCase
-
-MIA = demo.MEMBERS[0]
-FIVE, TEN = demo.BENEFITS[:2]
-# Seconds to wait for what a tour does
-PATIENCE = 60
+from .spend_tour_case import FIVE, MIA, TEN, SpendTourCase
 
 
 @tagged("post_install", "-at_install", "tour")
-class TestToursSpend(LoyaltyEngineCase, HttpCase):
-    """Vouchers and points at a real till in a real browser. After each tour three books are
-    compared: Odoo's order, the ledger, and what the sandbox has burned, taken and been told."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        products = (
-            cls.ten_dollars_with_10_incl + cls.twenty_dollars_with_10_incl + cls.ten_dollars_no_tax
-        )
-        products.categ_id = cls.env["product.category"].create({"name": "Round figures"})
-        for product, sku in zip(products, ("TEN", "TWENTY", "PLAIN"), strict=True):
-            product.default_code = sku
-        cls.cashier = new_test_user(
-            cls.env,
-            "le_cashier",
-            groups="base.group_user,point_of_sale.group_pos_user",
-            company_id=cls.company.id,
-            company_ids=[(6, 0, cls.company.ids)],
-        )
-        cls.engine.write(
-            {"accepts_vouchers": True, "points_value_source": "fixed", "points_ready": True}
-        )
-        cls.config.loyalty_engine_points_booking = "discount"
-        cls.recovery = cls.env.ref("pos_loyalty_engine.ir_cron_recover_redemptions")
-        cls.env["barcode.rule"].create(
-            {
-                "name": "Vouchers",
-                "barcode_nomenclature_id": cls.company.nomenclature_id.id,
-                "type": "loyalty_engine_voucher",
-                "pattern": "MIA-TEN",
-                "sequence": 1,
-                "encoding": "any",
-            }
-        )
-
-    def setUp(self):
-        super().setUp()
-        # The sandbox forgets its options with the rest.
-        self.sandbox.set_options(reactor_delay=0, reward_currency=self.config.currency_id.name)
-
-    # === A tour, and what happens beside it ===
-
-    def tour(self, name):
-        self.start_tour(
-            f"/pos/ui/{self.config.id}", f"pos_loyalty_engine_{name}", login=self.cashier.login
-        )
-        self.env.invalidate_all()
-
-    @contextlib.contextmanager
-    def once_held(self, do):
-        """Do something as soon as the till has had its voucher checked."""
-        done, failures = threading.Event(), []
-
-        def watch():
-            try:
-                ends = time.monotonic() + PATIENCE
-                while not done.is_set() and time.monotonic() < ends:
-                    if self.checks():
-                        do()
-                        return
-                    time.sleep(0.02)
-                failures.append("the voucher was never checked")
-            except Exception as error:  # pylint: disable=broad-except
-                failures.append(repr(error))
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
-        self.assertFalse(failures)
-
-    def checks(self):
-        """The checks of a voucher without burning it."""
-        return [
-            request
-            for request in self.sandbox.requests()
-            if request["path"].endswith("/validate_voucher")
-            and b'"allowFutureValidation": true' in request["body"].replace(b":t", b": t")
-            and request["status"] == 200
-        ]
-
-    # === The three books ===
-
-    def sold(self, total):
-        """The one paid order."""
-        order = self.env["pos.order"].search([("config_id", "=", self.config.id)])
-        self.assertEqual(order.mapped("state"), ["paid"])
-        self.assertEqual(order.amount_total, total)
-        self.assertEqual(order.amount_paid, total)
-        self.assertAlmostEqual(sum(order.lines.mapped("price_subtotal_incl")), total)
-        return order
-
-    def recover(self):
-        with self.enter_registry_test_mode():
-            self.recovery.method_direct_trigger()
-        self.env.invalidate_all()
-
-    def ledger(self, order):
-        """State and value of the order's redemptions after recovery, by kind."""
-        self.recover()
-        rows = self.env["loyalty.engine.redemption"].search([("order_uuid", "=", order.uuid)])
-        return {
-            row.kind: (row.state, float(row.claimed_amount or 0))
-            for row in rows
-            if row.state not in ("released", "expired")
-        }
-
-    def discounts(self, order):
-        """What the order's discount lines take off, by redemption."""
-        taken = {}
-        for line in order.lines.filtered("loyalty_engine_redemption"):
-            uuid = line.loyalty_engine_redemption
-            taken[uuid] = round(taken.get(uuid, 0) - line.price_subtotal_incl, 2)
-        return sorted(taken.values())
-
-    def burned(self):
-        """The benefits that were burned in this test."""
-        return [burn["benefit"] for burn in self.sandbox.burns()]
-
-    def points(self):
-        self.sandbox.wait_for_reactors()
-        return self.sandbox.member(MIA.id)["points"]
-
-    def report(self, order):
-        """What the engine was told of the sale."""
-        self.send_reports()
-        self.sandbox.wait_for_reactors()
-        (event,) = self.events()
-        self.assertEqual(event["payload"]["transactionId"], order.uuid)
-        return event["payload"]
+class TestToursSpend(SpendTourCase):
+    """Vouchers and points are spent at a till, or not."""
 
     # === Vouchers ===
 
@@ -220,6 +79,50 @@ class TestToursSpend(LoyaltyEngineCase, HttpCase):
         self.assertEqual(self.discounts(order), [])
         self.assertEqual(self.burned(), [])
         self.assertEqual(self.ledger(order), {})
+
+    def test_unclear(self):
+        """A burn that arrives after the sale, an answer about points that got lost: both sales
+        close without a discount. Afterwards the points come back, and the voucher is a case."""
+        self.engine.till_deadline = 1
+        self.sandbox.faults(
+            {
+                "kind": "late",
+                "path": "/commands/validate_voucher",
+                "body": '"allowFutureValidation":false',
+                "seconds": 2,
+                "times": 1,
+            },
+            {"kind": "drop_after", "body": '"type":"REDEEMED_POINTS"', "times": 1},
+            # While the till waits, nobody can look whether they were taken.
+            {"kind": "error", "method": "GET", "path": "/events", "status": 503},
+        )
+        self.tour("spend_unclear")
+        self.sandbox.clear_faults()
+        self.end_the_rest()
+        first, second = self.env["pos.order"].search(
+            [("config_id", "=", self.config.id)], order="id"
+        )
+        for order in (first, second):
+            self.assertEqual((order.state, order.amount_total, order.amount_paid), ("paid", 40, 40))
+            self.assertEqual(self.discounts(order), [])
+        self.sandbox.wait_until(self.burned, "the late burn came")
+        self.assertEqual(self.burned(), [FIVE.id])
+        self.assertEqual(self.points(), MIA.points - 500)
+
+        self.let_pass(70)
+        self.recover()
+        self.assertEqual(self.ledger(first), {"voucher": ("stranded", 5)})
+        self.assertEqual(self.ledger(second), {"points": ("returning", 5)})
+        self.assertEqual(self.env["loyalty.engine.case"].search([]).mapped("kind"), ["burned"])
+        self.send_reports()
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.ledger(second), {"points": ("returned", 5)})
+        (refund,) = self.events("POINTS_REFUND")
+        self.assertEqual(refund["payload"]["points"], 500)
+        sales = [event["payload"]["total"] for event in self.events()]
+        self.assertEqual(sales, [40, 40])
+        # The second sale has earned its points as well.
+        self.assertEqual(self.points(), MIA.points + 40)
 
     # === Ways to pay ===
 
@@ -294,6 +197,14 @@ class TestToursSpend(LoyaltyEngineCase, HttpCase):
         self.assertEqual(order.state, "paid")
         self.assertAlmostEqual(order.amount_total, 40.02)
         self.assertAlmostEqual(order.amount_paid, 40)
+        self.assertEqual(self.discounts(order), [])
+        self.assertEqual(self.ledger(order), {"voucher": ("refused", 5)})
+        # The one burn is the other system's.
+        self.assertEqual(self.burned(), [FIVE.id])
+        report = self.report(order)
+        self.assertEqual((report["total"], report["discount"]), (40.02, 0))
+        self.assertEqual(report["payments"], [{"kind": "cash", "amount": 40}])
+        self.assertEqual(report["redemptions"], [])
 
     def test_refused_sync(self):
         """The server refuses the paid order once. What was spent for it stays, and is not spent

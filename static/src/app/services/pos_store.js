@@ -104,6 +104,20 @@ patch(PosStore.prototype, {
         return super.selectPricelist(...arguments);
     },
 
+    // Of pos_restaurant. The lines of one order become another one's; what was redeemed can't follow.
+    async mergeOrders(sourceOrder, destOrder) {
+        const desk = this.loyaltyEngineRedemptionDesk;
+        for (const order of [sourceOrder, destOrder]) {
+            if (desk?.guardsBasket(order) && !(await desk.mayChangeBasket(order))) {
+                return destOrder;
+            }
+        }
+        if (desk && !(await desk.mayDissolve(sourceOrder))) {
+            return destOrder;
+        }
+        return super.mergeOrders(...arguments);
+    },
+
     // Each press brings a payment of its own along.
     async validateOrderFast() {
         const desk = this.loyaltyEngineRedemptionDesk;

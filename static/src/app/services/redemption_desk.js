@@ -921,6 +921,33 @@ export class RedemptionDesk {
         });
     }
 
+    /**
+     * Take everything off an order whose goods become another order's.
+     *
+     * @param {Object} order
+     * @returns {Promise<boolean>} whether it carries nothing any more
+     */
+    async mayDissolve(order) {
+        await this.ensure(order);
+        const held = this._all(order).filter(isOnOrder);
+        if (held.length) {
+            if (!(await this._release(order, held))) {
+                return false;
+            }
+            this.notify(
+                _t("Taken off, as the order becomes another: %s", held.map(nameInWords).join(", "))
+            );
+        }
+        const isFree = !this._hasClaims(order);
+        if (!isFree) {
+            this.notify(
+                _t("Vouchers and points of this order are not known here: open it first."),
+                "danger"
+            );
+        }
+        return isFree;
+    }
+
     // --- The member leaves ---
 
     /**

@@ -29,14 +29,22 @@ patch(OrderPaymentValidation.prototype, {
     // calls this one as its super: all other checks have passed, and no code is shown yet.
     async isOrderValid() {
         const isValid = await super.isOrderValid(...arguments);
-        if (!isValid || !this.loyaltyEngineDesk?.standsBefore(this.order)) {
-            return isValid;
-        }
-        const isOnline = this.order.payment_ids.some(
+        const { order, loyaltyEngineDesk: desk } = this;
+        const isOnline = order.payment_ids.some(
             (payment) =>
                 payment.payment_method_id.is_online_payment && payment.getPaymentStatus() !== "done"
         );
-        return isOnline ? this.loyaltyEngineDesk.mayPay(this.order) : isValid;
+        if (!isValid || !isOnline || !desk) {
+            return isValid;
+        }
+        if (desk.standsBefore(order) && !(await desk.mayPay(order))) {
+            return false;
+        }
+        // The server takes this payment, of the total that it knows.
+        if (order.uiState.loyaltyEngine.redemptions?.length) {
+            await this.pos.syncAllOrders({ orders: [order] });
+        }
+        return true;
     },
 
     // Every check has passed; what comes now is the sale.
