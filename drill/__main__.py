@@ -27,7 +27,7 @@ from . import directed
 from .books import MOST_IN_STATE, Findings, compare
 from .inside.kills import places
 from .inside.without import PROTECTIONS
-from .mutations import check_mutations
+from .mutations import check_mutations, proven
 from .plan import BUSY_ELSEWHERE, POINTS_AT_FIRST, make_plan
 from .stage import Stage, Weather
 from .till import Till
@@ -57,7 +57,7 @@ def main():
         if arguments.sales is not None:
             again += f" --sales {arguments.sales}"
         if arguments.mutations is not None:
-            again += f" --mutations {arguments.mutations}"
+            again += f" --mutations {' '.join(arguments.mutations)}"
         print(f"\nA promise is broken. To replay it: bin/drill {again}")
     return 0 if clean else 1
 
@@ -80,12 +80,10 @@ def parse():
     )
     parser.add_argument(
         "--mutations",
-        nargs="?",
-        type=int,
-        const=0,
-        metavar="N",
-        help="switch protections off in turn, N of them or all: the drill must find the damage;"
-        " sells only where --sales says so",
+        nargs="*",
+        metavar="NAME",
+        help="switch protections off in turn, these, or as many as a number says, or all: the drill"
+        " must find the damage; sells only where --sales says so",
     )
     arguments = parser.parse_args()
     if arguments.tills < 2:
@@ -98,6 +96,8 @@ def parse():
         parser.error(f"there is no story {', '.join(map(repr, unknown))}: see --list")
     if unknown := set(arguments.without) - set(PROTECTIONS):
         parser.error(f"there is no protection {', '.join(unknown)}: {', '.join(PROTECTIONS)}")
+    if unknown := {name for name in arguments.mutations or () if not name.isdigit()} - proven():
+        parser.error(f"there is no mutation {', '.join(unknown)}: {', '.join(sorted(proven()))}")
     if arguments.seed is None:
         arguments.seed = random.SystemRandom().randrange(10**6)
     return arguments

@@ -10,7 +10,7 @@ import time
 
 import requests
 
-from bench.servers import BenchError, ServerRefused, wait_until
+from bench.servers import BenchError, Database, ServerRefused, wait_until
 
 from .stage import JOBS
 from .till import Gone, Till
@@ -27,6 +27,13 @@ HOLD_LIMIT = 20
 MOST_SPENDING = 90
 #: Told at the same time.
 SIDE_BY_SIDE = 8
+
+#: How many wait for their turn at a member.
+QUEUED = """
+    SELECT COUNT(*) FROM pg_stat_activity
+     WHERE datname = current_database() AND wait_event_type = 'Lock'
+       AND query LIKE '%loyalty_engine_member%'
+"""
 
 STORIES = {}
 
@@ -185,6 +192,20 @@ class Teller:
             " WHERE member_ref = %s AND state = 'held'",
             (member,),
         )
+
+    @contextlib.contextmanager
+    def turn_of(self, member):
+        """Keep the turn of a member, so that whoever spends has to wait.
+
+        :return: function that tells whether several do
+        """
+        with Database("drill") as database:
+            database.query("BEGIN")
+            database.query(
+                "SELECT 1 FROM loyalty_engine_member WHERE ref = %s FOR UPDATE", (member,)
+            )
+            yield lambda: database.value(QUEUED) >= 2
+            database.query("COMMIT")
 
     # === The engine's books ===
 
@@ -401,7 +422,8 @@ def reaction_held_back_while_a_second_till_spends(t):
 
 @story()
 def twenty_tills_on_one_member(t):
-    """Every one of them holds the points, one after the other's hold ran out; all spend at once."""
+    """Every one of them holds the points, one after the other's hold ran out; all spend at once,
+    and begin to when several of them queue at the member already."""
     member = t.member()
     tills = [t.another_till(number, f"many-{number}") for number in range(20)]
     held = []
@@ -417,8 +439,10 @@ def twenty_tills_on_one_member(t):
         till.pay(order, found)
 
     threads = [threading.Thread(target=spend, args=one) for one in held]
-    for thread in threads:
-        thread.start()
+    with t.turn_of(member) as is_waited_for, contextlib.suppress(BenchError):
+        for thread in threads:
+            thread.start()
+        wait_until(is_waited_for, "several tills waited", 10)
     for thread in threads:
         thread.join()
     t.expect(len(spent) <= 1, f"{len(spent)} tills spent the same points")

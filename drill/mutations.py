@@ -39,20 +39,26 @@ NEEDED_BY = {
 }
 
 
-def check_mutations(stage, count, seed):
+def proven():
+    """The names of all protections that are switched off here."""
+    return {name for names in NEEDED_BY for name in names}
+
+
+def check_mutations(stage, wanted, seed):
     """
-    :param count: how many protections, drawn by the seed; 0: each of them, and first none
+    :param wanted: list of names; or of one number, how many the seed draws; or empty: all of them,
+        and first none
     :return: whether each damage was found, and none where nothing is off
     """
     table = Table("Protections switched off, one after the other")
-    if count:
-        drawn = random.Random(seed).sample(list(NEEDED_BY), min(count, len(NEEDED_BY)))
-        chosen = {names: NEEDED_BY[names] for names in drawn}
+    if not wanted:
+        every = {story for stories in NEEDED_BY.values() for story in stories}
+        chosen = {(): sorted(every), **NEEDED_BY}
+    elif wanted[0].isdigit():
+        count = min(int(wanted[0]), len(NEEDED_BY))
+        chosen = dict(random.Random(seed).sample(list(NEEDED_BY.items()), count))
     else:
-        chosen = {
-            (): sorted({one for stories in NEEDED_BY.values() for one in stories}),
-            **NEEDED_BY,
-        }
+        chosen = {names: stories for names, stories in NEEDED_BY.items() if set(names) <= {*wanted}}
     for names, stories in chosen.items():
         stage.begin_anew(names)
         damage = _damage(stage, stories)
