@@ -126,15 +126,16 @@ def drill(stage, arguments):
         for one in plan.vouchers
     ]
     busy = [members[n] for n, kind in enumerate(plan.members) if kind == BUSY_ELSEWHERE]
-    begin = time.monotonic()
+    begin, before = time.monotonic(), stage.processor_seconds()
     with Weather(stage, plan.seed, busy):
         sold, answers = sell(stage, plan, members, vouchers)
     selling = time.monotonic() - begin
+    taken = {who: seconds - before[who] for who, seconds in stage.processor_seconds().items()}
     begin = time.monotonic()
     stage.settle()
     pure = {members[n]: POINTS_AT_FIRST[plan.members[n]] for n in plan.pure_members}
     found = compare(stage, sold, pure, tellers)
-    tell(plan, sold, tellers, answers, found, told, selling, time.monotonic() - begin)
+    tell(plan, sold, tellers, answers, found, told, selling, taken, time.monotonic() - begin)
     return found.is_clean
 
 
@@ -178,12 +179,14 @@ def sell(stage, plan, members, vouchers):
     return sold, answers
 
 
-def tell(plan, sold, tellers, answers, found, told, selling, settling):
+def tell(plan, sold, tellers, answers, found, told, selling, taken, settling):
     table = Table(f"{len(plan.sales)} sales, seed {plan.seed}")
     table.row("directed stories", told, "s")
     for teller in tellers:
         table.row(f"  {teller.name[:40]}", teller.seconds, "s")
     table.row("selling", selling, "s")
+    for who, seconds in taken.items():
+        table.row(f"  processor time of {who}", 1000 * seconds / max(len(sold), 1), "ms a sale")
     table.row("until everything was at rest", settling, "s")
     for state, count in sorted(collections.Counter(one.state for one in sold).items()):
         table.row(f"sales: {state}", count)

@@ -14,6 +14,8 @@ from .stage import LATE_AFTER, MINUTE, OPEN_REPORTS, OPEN_ROWS
 MOST_IN_STATE = {"spending": 1.5 * MINUTE, "unknown": LATE_AFTER + 2 * MINUTE}
 #: Seconds that the step that spends may take a customer at most.
 MOST_WAIT = 8.0
+#: Seconds until all events are read.
+EVENTS_LIMIT = 120
 PAID_STATES = ("paid", "done", "invoiced")
 NEEDED_A_PERSON = ("stranded", "made_good")
 
@@ -320,7 +322,8 @@ def compare(stage, sold, pure, tellers):
     :return: Findings of the books, and of the stories
     """
     flagged, patient, foreign, sold, pure = set(), set(), set(), list(sold), dict(pure)
-    events = stage.sandbox.events()
+    # Of a long run they are many.
+    events = stage.sandbox.control("GET", "events", timeout=EVENTS_LIMIT)["events"]
     for teller in tellers:
         pure.update(teller.members)
         flagged |= teller.flagged
