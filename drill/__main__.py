@@ -24,15 +24,18 @@ from bench.figures import Table
 from bench.servers import BenchError
 
 from . import directed
-from .books import Findings, compare
+from .books import MOST_IN_STATE, Findings, compare
 from .inside.kills import places
 from .inside.without import PROTECTIONS
-from .mutations import check_mutations
+from .mutations import check_mutations, proven
 from .plan import BUSY_ELSEWHERE, POINTS_AT_FIRST, make_plan
 from .stage import Stage, Weather
 from .till import Till
 
+SALES = 300
 SHOWN = 15
+#: Seconds between two lines that say how far it is.
+TELL_EVERY = 30
 
 
 def main():
@@ -45,12 +48,16 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"Seed {arguments.seed}; load of this machine {os.getloadavg()[0]:.1f}.")
     try:
-        clean = check_mutations(arguments) if arguments.mutations else run(arguments)
+        clean = run(arguments)
     except BenchError as error:
         print(f"\nbin/drill: {error}", file=sys.stderr)
         return 3
-    if not clean and not arguments.mutations:
-        again = f"--seed {arguments.seed} --sales {arguments.sales} --tills {arguments.tills}"
+    if not clean:
+        again = f"--seed {arguments.seed} --tills {arguments.tills}"
+        if arguments.sales is not None:
+            again += f" --sales {arguments.sales}"
+        if arguments.mutations is not None:
+            again += f" --mutations {' '.join(arguments.mutations)}"
         print(f"\nA promise is broken. To replay it: bin/drill {again}")
     return 0 if clean else 1
 
@@ -61,8 +68,8 @@ def parse():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--sales", type=int, default=300, metavar="N", help="[%(default)s]")
-    parser.add_argument("--tills", type=int, default=6, metavar="N", help="[%(default)s]")
+    parser.add_argument("--sales", type=int, metavar="N", help=f"[{SALES}]")
+    parser.add_argument("--tills", type=int, default=10, metavar="N", help="[%(default)s]")
     parser.add_argument("--seed", type=int, metavar="N", help="of an earlier run, to replay it")
     parser.add_argument(
         "--stories", nargs="*", metavar="NAME", help="these alone; none: only random sales [all]"
@@ -73,16 +80,24 @@ def parse():
     )
     parser.add_argument(
         "--mutations",
-        action="store_true",
-        help="switch each protection off in turn: the drill must find the damage",
+        nargs="*",
+        metavar="NAME",
+        help="switch protections off in turn, these, or as many as a number says, or all: the drill"
+        " must find the damage; sells only where --sales says so",
     )
     arguments = parser.parse_args()
+    if arguments.tills < 2:
+        parser.error("at least two tills are needed: one that has points as a payment, and another")
+    if arguments.sales is None and arguments.mutations is None:
+        arguments.sales = SALES
     if arguments.stories is None:
-        arguments.stories = list(directed.STORIES)
+        arguments.stories = [name for name, tell in directed.STORIES.items() if not tell.is_long]
     if unknown := set(arguments.stories) - set(directed.STORIES):
         parser.error(f"there is no story {', '.join(map(repr, unknown))}: see --list")
     if unknown := set(arguments.without) - set(PROTECTIONS):
         parser.error(f"there is no protection {', '.join(unknown)}: {', '.join(PROTECTIONS)}")
+    if unknown := {name for name in arguments.mutations or () if not name.isdigit()} - proven():
+        parser.error(f"there is no mutation {', '.join(unknown)}: {', '.join(sorted(proven()))}")
     if arguments.seed is None:
         arguments.seed = random.SystemRandom().randrange(10**6)
     return arguments
@@ -90,23 +105,37 @@ def parse():
 
 def run(arguments):
     """:return: whether every promise was kept"""
-    plan = make_plan(arguments.seed, arguments.sales, places())
+    is_clean = True
     with Stage(arguments.tills, arguments.without) as stage:
-        begin = time.monotonic()
-        tellers = directed.tell_all(stage, arguments.stories)
-        told = time.monotonic() - begin
-        members = stage.add_members(plan.members)
-        vouchers = [stage.add_voucher(members[one.member], one.reward) for one in plan.vouchers]
-        busy = [members[n] for n, kind in enumerate(plan.members) if kind == BUSY_ELSEWHERE]
-        begin = time.monotonic()
-        with Weather(stage, plan.seed, busy):
-            sold, answers = sell(stage, plan, members, vouchers)
-        selling = time.monotonic() - begin
-        begin = time.monotonic()
-        stage.settle()
-        pure = {members[n]: POINTS_AT_FIRST[plan.members[n]] for n in plan.pure_members}
-        found = compare(stage, sold, pure, tellers)
-        tell(plan, sold, tellers, answers, found, told, selling, time.monotonic() - begin)
+        if arguments.sales is not None:
+            is_clean = drill(stage, arguments)
+        if arguments.mutations is not None:
+            is_clean = check_mutations(stage, arguments.mutations, arguments.seed) and is_clean
+    return is_clean
+
+
+def drill(stage, arguments):
+    """Tell the stories, sell, and compare; :return: whether every promise was kept"""
+    plan = make_plan(arguments.seed, arguments.sales, places())
+    begin = time.monotonic()
+    tellers = directed.tell_all(stage, arguments.stories)
+    told = time.monotonic() - begin
+    members = stage.add_members(plan.members)
+    vouchers = [
+        stage.add_voucher(members[one.member], one.reward) if one.reward else stage.add_own_code()
+        for one in plan.vouchers
+    ]
+    busy = [members[n] for n, kind in enumerate(plan.members) if kind == BUSY_ELSEWHERE]
+    begin, before = time.monotonic(), stage.processor_seconds()
+    with Weather(stage, plan.seed, busy):
+        sold, answers = sell(stage, plan, members, vouchers)
+    selling = time.monotonic() - begin
+    taken = {who: seconds - before[who] for who, seconds in stage.processor_seconds().items()}
+    begin = time.monotonic()
+    stage.settle()
+    pure = {members[n]: POINTS_AT_FIRST[plan.members[n]] for n in plan.pure_members}
+    found = compare(stage, sold, pure, tellers)
+    tell(plan, sold, tellers, answers, found, told, selling, taken, time.monotonic() - begin)
     return found.is_clean
 
 
@@ -120,9 +149,9 @@ def sell(stage, plan, members, vouchers):
         waiting.put(sale)
     sold, errors, answers = [], [], collections.Counter()
 
-    def work(number):
+    def work(ids):
         try:
-            till = Till(stage, number)
+            till = Till(stage, ids)
             try:
                 while not errors:
                     sale = waiting.get_nowait()
@@ -136,24 +165,28 @@ def sell(stage, plan, members, vouchers):
             errors.append(error)
             raise
 
-    tills = [
-        threading.Thread(target=work, args=(number,)) for number in range(len(stage.shop["tills"]))
-    ]
+    tills = [threading.Thread(target=work, args=(ids,)) for ids in stage.shop["tills"]]
     for till in tills:
         till.start()
-    for till in tills:
-        till.join()
+    told_at = time.monotonic()
+    while any(till.is_alive() for till in tills):
+        time.sleep(0.2)
+        if time.monotonic() - told_at >= TELL_EVERY:
+            told_at = time.monotonic()
+            print(f"  {len(sold)} of {len(plan.sales)} sold", flush=True)
     if errors:
         raise BenchError(f"A till failed: {errors[0]!r}") from errors[0]
     return sold, answers
 
 
-def tell(plan, sold, tellers, answers, found, told, selling, settling):
+def tell(plan, sold, tellers, answers, found, told, selling, taken, settling):
     table = Table(f"{len(plan.sales)} sales, seed {plan.seed}")
     table.row("directed stories", told, "s")
     for teller in tellers:
         table.row(f"  {teller.name[:40]}", teller.seconds, "s")
     table.row("selling", selling, "s")
+    for who, seconds in taken.items():
+        table.row(f"  processor time of {who}", 1000 * seconds / max(len(sold), 1), "ms a sale")
     table.row("until everything was at rest", settling, "s")
     for state, count in sorted(collections.Counter(one.state for one in sold).items()):
         table.row(f"sales: {state}", count)
@@ -166,6 +199,9 @@ def tell(plan, sold, tellers, answers, found, told, selling, settling):
         table.row(f"{route}: {status}", count)
     longest = max((one.waited for one in sold), default=0)
     table.row("longest wait for the step that spends", longest, "s")
+    for state, seconds in sorted(found.longest.items()):
+        most = MOST_IN_STATE.get(state)
+        table.row(f"longest stay: {state}", seconds, "s", most=most)
     for kind, count in sorted(collections.Counter(kind for kind, _ in found.flagged).items()):
         table.row(f"told to a person: {kind}", count)
     tell_findings(table, found)

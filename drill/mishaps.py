@@ -45,6 +45,8 @@ ENGINE_FAULTS = {
     "an answer without data": {"kind": "unreadable", "form": "incomplete"},
     "down": {"kind": "down"},
 }
+#: Which no sandbox can do: see ``inside/refusals.py``.
+REFUSED = {"kind": "refused"}
 
 #: Requests of a sale that a fault can be aimed at.
 CHECK, SPEND, BALANCE, RETURN, REPORT = "check", "spend", "balance", "return", "report"
@@ -64,6 +66,7 @@ TILL_MISHAPS = (
     Mishap("cancels the order after the spend", "till", "cancel"),
     Mishap("takes the discount off after the spend", "till", "take off"),
     Mishap("releases what it holds", "till", "release"),
+    Mishap("takes the goods back at once", "till", "return"),
     Mishap("pays offline, the order comes later", "till", "offline"),
     Mishap("another till tries to delete the order at payment", "till", "deleted elsewhere"),
 )
@@ -75,7 +78,7 @@ def engine_mishaps():
         Mishap(f"{at}: {name}", "engine", at, rule)
         for at in REQUESTS
         for name, rule in ENGINE_FAULTS.items()
-    ]
+    ] + [Mishap(f"{SPEND}: no connection", "engine", SPEND, REFUSED)]
 
 
 def server_mishaps(places):

@@ -3,14 +3,16 @@
 A drill that finds nothing is worth as much as what it is able to find.
 """
 
+import random
+
 from bench.figures import Table
 
 from . import directed
 from .books import compare
-from .stage import Stage
+from .stage import LATE_AFTER
 
 #: Seconds until what is broken is taken to stay so.
-REST_LIMIT = 45
+REST_LIMIT = LATE_AFTER + 20
 SHOWN = 2
 
 #: By protection (``inside/without.py``), the stories that can't end well without it.
@@ -27,6 +29,7 @@ NEEDED_BY = {
     ("event_is_evidence",): ["another channel spends while nobody knows"],
     ("patience",): ["paid offline comes after three days"],
     ("lease",): ["cancelled elsewhere while at the terminal"],
+    ("dead_are_doubted",): ["killed before points are asked for"],
     ("reaction_first",): ["reactor that is switched off"],
     ("return_is_awaited",): ["points back that land after a look"],
     ("return_is_looked_up",): ["points back whose answer is lost"],
@@ -36,21 +39,42 @@ NEEDED_BY = {
 }
 
 
-def check_mutations(arguments):
-    """:return: whether each damage was found, and none where nothing is off"""
+def proven():
+    """The names of all protections that are switched off here."""
+    return {name for names in NEEDED_BY for name in names}
+
+
+def check_mutations(stage, wanted, seed):
+    """
+    :param wanted: list of names; or of one number, how many the seed draws; or empty: all of them,
+        and first none
+    :return: whether each damage was found, and none where nothing is off
+    """
     table = Table("Protections switched off, one after the other")
-    every = sorted({story for stories in NEEDED_BY.values() for story in stories})
-    with Stage(arguments.tills) as stage:
-        for names, stories in {(): every, **NEEDED_BY}.items():
-            if names:
-                stage.begin_anew(names)
-            tellers = directed.tell_all(stage, stories)
-            stage.settle(limit=REST_LIMIT)
-            found = compare(stage, [], {}, tellers)
-            count = sum(map(len, found.by_column.values()))
-            title = " + ".join(names) or "none"
-            table.row(title, count, "found", **({"least": 1} if names else {"most": 0}))
-            for column, texts in found.by_column.items():
-                for text in texts[:SHOWN]:
-                    table.note(f"  {column}: {text}")
+    if not wanted:
+        every = {story for stories in NEEDED_BY.values() for story in stories}
+        chosen = {(): sorted(every), **NEEDED_BY}
+    elif wanted[0].isdigit():
+        count = min(int(wanted[0]), len(NEEDED_BY))
+        chosen = dict(random.Random(seed).sample(list(NEEDED_BY.items()), count))
+    else:
+        chosen = {names: stories for names, stories in NEEDED_BY.items() if set(names) <= {*wanted}}
+    for names, stories in chosen.items():
+        stage.begin_anew(names)
+        damage = _damage(stage, stories)
+        bounds = {"least": 1} if names else {"most": 0}
+        table.row(" + ".join(names) or "none", len(damage), "found", **bounds)
+        for text in damage[:SHOWN]:
+            table.note(f"  {text}")
     return not table.broken
+
+
+def _damage(stage, stories):
+    """What is found when these stories are told; :return: list of text"""
+    tellers = directed.tell_all(stage, stories)
+    damage = [f"not as told: {text}" for teller in tellers for text in teller.findings]
+    if not damage:
+        stage.settle(limit=REST_LIMIT)
+        found = compare(stage, [], {}, tellers)
+        damage = [f"{kind}: {text}" for kind, texts in found.by_column.items() for text in texts]
+    return damage

@@ -21,6 +21,13 @@ REWARDS = {
     "4.00 off": {"type": "ABSOLUTE", "value": 400},
     "2.50 off": {"type": "ABSOLUTE", "value": 250},
 }
+#: What a code of our own takes off, in the shop's currency.
+OWN_CODE_VALUE = 3
+#: Of a hundred vouchers so many are codes of our own, which the engine doesn't know.
+OWN_CODES = 15
+#: Of a hundred sales so many are on the server before they are paid for; an offline till's, and
+#: those whose redemptions are all that is asked for, come when they are paid.
+STORED_AS_DRAFT = 40
 #: Of the shop's three products, one that is worth more than all that is ever taken off.
 DEAR = 2
 
@@ -40,11 +47,14 @@ class Sale:
     basket: tuple
     wishes: tuple
     mishap: object
+    is_draft_first: bool
     pause: float
 
 
 @dataclass(frozen=True)
 class Voucher:
+    """:param reward: one of REWARDS; "" for a code of our own"""
+
     member: int
     reward: str
 
@@ -83,7 +93,8 @@ def make_plan(seed, sales, places):
         else:
             for _count in range(dice.choices((0, 1, 2, 3), (10, 70, 15, 5))[0]):
                 if dice.random() < 0.5:
-                    vouchers.append(Voucher(member, dice.choice(list(REWARDS))))
+                    is_own = dice.randrange(100) < OWN_CODES
+                    vouchers.append(Voucher(member, "" if is_own else dice.choice(list(REWARDS))))
                     wishes.append(Wish(voucher=len(vouchers) - 1))
                 elif not any(wish.points for wish in wishes):
                     wishes.append(Wish(points=100 * dice.randint(1, 5)))
@@ -105,6 +116,7 @@ def make_plan(seed, sales, places):
                 ),
                 wishes=tuple(wishes),
                 mishap=upcoming.pop() if has_one else None,
+                is_draft_first=dice.randrange(100) < STORED_AS_DRAFT,
                 pause=dice.uniform(0, 0.1),
             )
         )

@@ -1,13 +1,17 @@
 """Where it all happens: a sandbox engine, a database, an Odoo server that may be killed."""
 
 import contextlib
+import itertools
 import json
+import os
 import random
 import tempfile
 import threading
 import time
+import uuid
 from pathlib import Path
 
+import psutil
 import requests
 
 from bench import engines
@@ -20,13 +24,19 @@ from bench.servers import (
     ServerRefused,
     wait_until,
 )
+from engine import EngineSettings, LoyaltyEngineClient
+from sandbox import demo
 
-from .plan import POINTS_AT_FIRST, REWARDS
+from .plan import OWN_CODE_VALUE, POINTS_AT_FIRST, REWARDS
 
 #: Seconds. Waits of the module that are settings of a connection.
 LATE_AFTER = 20
 TILL_DEADLINE = 1.5
 BACKGROUND_DEADLINE = 3.0
+#: What a minute is in a shop, for which a job may have to wait there.
+MINUTE = 16
+#: The engine has our clock. A shop's five minutes are thousands of events here, each time.
+CLOCK_MARGIN = 5
 #: Seconds. Waits of the module that are constants: set in the loaded server (inside/waits.py).
 WAITS = {
     "loyalty_engine_redeemer.SPEND_LIMIT": 5.0,
@@ -37,7 +47,9 @@ WAITS = {
     "loyalty_engine_recovery.SENDER_DEAD_AFTER": 8,
     "loyalty_engine_recovery.LOOK_UP_AFTER": (2, 6, 12),
     "loyalty_engine_recovery.ORDER_MISSING_AFTER": 30,
+    "loyalty_engine_redeemer.CLOCK_MARGIN": CLOCK_MARGIN,
     "loyalty_engine_sender.LOOK_UP_AFTER": (2, 6, 12),
+    "loyalty_engine_sender.CLOCK_MARGIN": CLOCK_MARGIN,
     "loyalty_engine_sender.THROTTLE_PAUSE": 0.5,
     "loyalty_engine_health.FIRST_PAUSE": 0.5,
     "loyalty_engine_health.LONGEST_PAUSE": 2,
@@ -47,10 +59,17 @@ WAITS = {
 }
 #: How often the jobs are woken, which in a shop run each minute. Seconds.
 JOBS_EVERY = 1.5
-JOBS = ("ir_cron_recover_redemptions", "ir_cron_send_reports", "ir_cron_build_missing")
+JOBS = ("ir_cron_recover_redemptions", "ir_cron_send_reports")
+#: Those that run more seldom: one time in so many.
+SELDOM, SELDOM_JOBS = 10, ("ir_cron_build_missing",)
 AUDIT = "ir_cron_audit_redemptions"
-WORKERS = 4
+WORKERS = 6
 CRON_WORKERS = 2
+#: By name, connections with a till of their own, for what is a setting of a connection.
+OTHERS = {
+    "at once": {"burn_moment": "at_once"},
+    "blind": {"can_read_reactions": False},
+}
 #: Seconds until everything has come to rest with the faults off.
 REST_LIMIT = 240
 
@@ -61,9 +80,15 @@ OPEN_ROWS = """
 """
 OPEN_REPORTS = """
     SELECT order_uuid, kind, state, reason FROM loyalty_engine_report
-     WHERE state IN ('not_built', 'waiting', 'sending', 'unknown')
+     WHERE state IN ('checking', 'not_built', 'waiting', 'sending', 'unknown')
 """
 
+UNREPORTED = """
+    SELECT uuid, 'sale', state, name FROM pos_order
+     WHERE state IN ('paid', 'done') AND NOT COALESCE(is_refund, FALSE) AND NOT EXISTS (
+        SELECT 1 FROM loyalty_engine_report report
+         WHERE report.order_uuid = pos_order.uuid AND report.kind = 'sale')
+"""
 
 #: Orders stay where they are, with other uuids: Odoo's own tables are not ours to empty.
 FORGET = """
@@ -71,6 +96,7 @@ FORGET = """
         loyalty_engine_report, loyalty_engine_tombstone, loyalty_engine_member,
         loyalty_engine_health CASCADE;
     UPDATE pos_order_line SET loyalty_engine_redemption = NULL;
+    UPDATE pos_payment SET loyalty_engine_redemption = NULL;
     UPDATE pos_order SET state = 'cancel', uuid = gen_random_uuid();
 """
 
@@ -85,6 +111,7 @@ class Stage:
     def __init__(self, tills, without=()):
         self.without = tuple(without)
         self._tills = tills
+        self._waits = WAITS
         self._open = contextlib.ExitStack()
         self._stop = threading.Event()
         self._sessions = {}
@@ -97,6 +124,7 @@ class Stage:
                 SandboxProcess(rate_limit=100_000, rate_burst=100_000, points_per_unit=3)
             )
             self.kills = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            self.refusals = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             self.database = stack.enter_context(Database("drill"))
             connection = {
                 **engines.connection(self.sandbox),
@@ -108,7 +136,11 @@ class Stage:
                 "background_deadline": BACKGROUND_DEADLINE,
             }
             self.shop = self.database.in_odoo(
-                "make", shop="drill.shop", tills=self._tills, connection=connection
+                "make",
+                shop="drill.shop",
+                tills=self._tills,
+                connection=connection,
+                others=OTHERS,
             )
             self._add_rewards()
             self._hooks = {"DRILL_HOOKS": ""}
@@ -131,7 +163,12 @@ class Stage:
 
     def _hook(self):
         """What the server is to be started with."""
-        wanted = {"kills": str(self.kills), "waits": WAITS, "without": self.without}
+        wanted = {
+            "kills": str(self.kills),
+            "refusals": str(self.refusals),
+            "waits": self._waits,
+            "without": self.without,
+        }
         self._hooks["DRILL_HOOKS"] = json.dumps(wanted)
 
     def _add_rewards(self):
@@ -170,10 +207,40 @@ class Stage:
         """
         return self.sandbox.add_benefit(member, self._rewards[reward]["id"])
 
-    def cashier(self, till):
+    def add_own_code(self, value=OWN_CODE_VALUE):
+        """A code that the engine doesn't know; :return: dict with ``code``, which is its name too:
+        the ledger keeps that."""
+        code = f"OWN {uuid.uuid4()}"
+        self.database_of_thread(
+            "INSERT INTO loyalty_engine_code"
+            " (engine_id, company_id, name, code, discount_type, value)"
+            " VALUES (%(engine)s, %(company)s, %(code)s, %(code)s, 'ABSOLUTE', %(value)s)",
+            {
+                "engine": self.shop["engine_id"],
+                "company": self.shop["company_id"],
+                "code": code,
+                "value": value,
+            },
+        )
+        return {"code": code}
+
+    def burn_elsewhere(self, voucher):
+        """Another channel burns a voucher."""
+        settings = EngineSettings(
+            rewards_url=self.sandbox.rewards_url,
+            receipts_url=self.sandbox.receipts_url,
+            token_url=self.sandbox.token_url,
+            api_key=demo.API_KEY,
+            client_id=demo.CLIENT_ID,
+            client_secret=demo.CLIENT_SECRET,
+            audience=demo.AUDIENCE,
+        )
+        with contextlib.closing(LoyaltyEngineClient(settings)) as client:
+            client.validate_voucher(voucher["code"], allow_future_validation=False)
+
+    def cashier(self, login):
         """The calls of a till's cashier, over a connection of its own; the session is the same for
         all of a cashier's browsers, and waited for while the server is restarted."""
-        login = self.shop["tills"][till]["login"]
 
         def log_in():
             with contextlib.suppress(requests.RequestException, ServerRefused):
@@ -182,16 +249,19 @@ class Stage:
 
         with self._logging_in:
             if login not in self._sessions:
-                cashier = wait_until(log_in, f"cashier {till} logged in", 60)
+                cashier = wait_until(log_in, f"{login} is logged in", 60)
                 self._sessions[login] = cashier.session_id
         return Cashier(self.odoo, login, session_id=self._sessions[login])
 
     # === What passes ===
 
     def _wake_jobs(self):
-        """The jobs that run each minute in a shop, as often as the waits are shorter here."""
-        while not self._stop.wait(JOBS_EVERY):
-            self.wake(*JOBS)
+        """The jobs of a shop, as often as the waits are shorter here."""
+        for turn in itertools.count():
+            if self._stop.wait(JOBS_EVERY):
+                return
+            if self._waits:
+                self.wake(*JOBS, *(SELDOM_JOBS if turn % SELDOM == 0 else ()))
 
     def wake(self, *jobs):
         self.database_of_thread(
@@ -206,18 +276,50 @@ class Stage:
         with Database("drill") as database:
             return database.query(text, values)
 
-    def arm_kill(self, place):
-        """Let the next process that comes to ``place`` die there."""
-        (self.kills / place).touch()
+    def arm_kill(self, place, redemption=None):
+        """Let the next process that comes to ``place`` die there.
 
-    def disarm_kills(self):
-        for place in self.kills.iterdir():
-            place.unlink(missing_ok=True)
+        :param redemption: as a till sees it: only where it is about this one
+        """
+        (self.kills / (f"{place} {redemption['uuid']}" if redemption else place)).touch()
+
+    def refuse(self, text):
+        """Let the connection be refused to the next request that has ``text`` in its body."""
+        (self.refusals / text).touch()
+
+    def disarm(self):
+        """Take off all kills and refusals."""
+        for folder in (self.kills, self.refusals):
+            for trap in folder.iterdir():
+                trap.unlink(missing_ok=True)
 
     def restart(self):
         """All processes of Odoo die at once, and come back."""
         self.odoo.kill()
         self.odoo.start(log_mode="a")
+
+    @contextlib.contextmanager
+    def as_installed(self):
+        """With the waits of a shop, and jobs that run when Odoo runs them: each minute."""
+        self._set_waits({})
+        try:
+            yield
+        finally:
+            self._set_waits(WAITS)
+
+    def _set_waits(self, waits):
+        self._waits = waits
+        self._hook()
+        self.restart()
+
+    def processor_seconds(self):
+        """Processor time that was taken so far, by who took it. What the database takes is not
+        told: its processes are not ours."""
+        return {
+            "Odoo": _processor_seconds(self.odoo.process.pid),
+            "the sandbox": _processor_seconds(self.sandbox.process.pid),
+            "the drill itself": sum(os.times()[:2]),
+        }
 
     # === Rest ===
 
@@ -226,7 +328,7 @@ class Stage:
 
         :return: what is still open after ``limit`` seconds: rows and reports
         """
-        self.disarm_kills()
+        self.disarm()
         self.sandbox.clear_faults()
         self.sandbox.set_options(
             redeem_reactor="on", refund_reactor="on", redeem_delay=-1, refund_delay=-1
@@ -244,10 +346,23 @@ class Stage:
             while (left := self._open_rows()) and time.monotonic() < deadline:
                 time.sleep(0.5)
             self.sandbox.wait_for_reactors(30)
+            if left:
+                break
         return left
 
     def _open_rows(self):
-        return self.database.query(OPEN_ROWS) + self.database.query(OPEN_REPORTS)
+        query = self.database.query
+        return query(OPEN_ROWS) + query(OPEN_REPORTS) + query(UNREPORTED)
+
+
+def _processor_seconds(pid):
+    """Of a process and those that it has started, the ended ones included."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        return sum(process.cpu_times()[:4]) + sum(
+            _processor_seconds(child.pid) for child in process.children()
+        )
+    return 0.0
 
 
 class Weather:

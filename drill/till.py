@@ -30,6 +30,8 @@ SYNC_LIMIT = 120
 #: How long a customer who pays offline is ahead of the order. Seconds.
 OFFLINE = 12
 CENT = Decimal("0.01")
+#: Steps that are about the server's copy of an order that is not paid yet.
+NEEDS_STORED = ("delete", "cancel", "deleted elsewhere")
 
 
 class Gone(Exception):
@@ -57,29 +59,32 @@ class Sold:
 class Till:
     """One of the shop's tills. ``answers`` counts what it was told, by route and status.
 
-    :param number: of the point of sale in the shop
+    :param ids: of the point of sale, as the shop has them
     :param key: by which the server tells it from others
     """
 
-    def __init__(self, stage, number, key=None):
+    def __init__(self, stage, ids, key=None):
         self.stage = stage
-        self.ids = stage.shop["tills"][number]
-        self.key = key or f"till-{number}"
+        self.ids = ids
+        self.key = key or f"till-{ids['config_id']}"
         self.answers = collections.Counter()
-        self._number = number
-        self.cashier = stage.cashier(number)
+        self.cashier = stage.cashier(ids["login"])
 
     @functools.cached_property
     def neighbour(self):
         """Somebody else's browser that sees the same orders."""
-        return self.stage.cashier(self._number)
+        return self.stage.cashier(self.ids["login"])
 
     # === One step after the other ===
 
-    def open(self, member, basket=((2, 2),), name=""):
-        """An order with goods, which the server has; :return: Order"""
+    def open(self, member, basket=((2, 2),), name="", is_stored=True):
+        """An order with goods; :return: Order
+
+        :param is_stored: whether the server has it already
+        """
         order = Order(self, member, basket, name)
-        self.bring(order, "draft")
+        if is_stored:
+            self.bring(order, "draft")
         return order
 
     def hold_points(self, order, points):
@@ -161,7 +166,7 @@ class Till:
     def close(self, order, spent):
         """Take the payment: from now on the customer has the goods, and the discounts."""
         order.sold.carried = {one["uuid"]: order.worth[one["uuid"]] for one in spent}
-        order.sold.total = order.total - sum(order.sold.carried.values())
+        order.sold.total = order.total - sum(order.discounts.values())
         order.sold.state = "paid"
 
     def pay(self, order, spent):
@@ -170,14 +175,24 @@ class Till:
 
     def bring(self, order, state):
         """Bring an order to the server, however often it takes."""
+        self._insist(lambda: order.sync(state))
+
+    def take_back(self, order, redemption_uuid):
+        """All that was sold comes back, and is paid back as it was paid: points with points."""
+        self._insist(lambda: order.take_back(redemption_uuid))
+
+    @staticmethod
+    def _insist(send):
         deadline = time.monotonic() + SYNC_LIMIT
         while True:
             try:
-                order.sync(state)
+                send()
                 return
             except (requests.RequestException, ServerRefused) as error:
                 if time.monotonic() > deadline:
-                    raise BenchError(f"An order can't be brought to the server: {error}") from error
+                    # The last line is the error; before it is where it happened.
+                    why = str(error).strip().rpartition("\n")[2]
+                    raise BenchError(f"An order can't be brought to the server: {why}") from error
             time.sleep(0.5)
 
     def give_up(self, order, method="remove_from_ui"):
@@ -227,7 +242,8 @@ class Till:
         fault = mishap if mishap and mishap.where == "engine" else None
         if mishap and mishap.where == "server":
             self.stage.arm_kill(mishap.at)
-        self.bring(order, "draft")
+        if sale.is_draft_first or step in NEEDS_STORED:
+            self.bring(order, "draft")
         held = []
         for wish in sale.wishes:
             if wish.voucher is None:
@@ -266,6 +282,8 @@ class Till:
         for _time in range(2 if step == "sync twice" else 1):
             self.bring(order, "paid")
         self.release(order, [one for one in held if one["uuid"] not in order.sold.carried])
+        if step == "return" and order.tender:
+            self.take_back(order, order.tender[0])
 
     def _spend_as_planned(self, order, held, fault, step):
         if fault:
@@ -307,7 +325,7 @@ class Order:
     """
 
     def __init__(self, till, member, basket, name):
-        self._till = till
+        self.till = till
         self.member = member
         self.uuid = str(uuid.uuid4())
         self.sold = Sold(name, self.uuid)
@@ -321,6 +339,8 @@ class Order:
         )
         #: By uuid of a redemption, what it takes off.
         self.worth = {}
+        # By uuid of a redemption that is a payment, its points.
+        self._points = {}
         self._codes = {}
         self._faults = []
         # Uuid to id of the lines that the server has; None: not known.
@@ -337,6 +357,18 @@ class Order:
         (discount,) = redemption["discounts"]
         self.worth[redemption["uuid"]] = Decimal(discount["value"])
         self._codes[redemption["uuid"]] = code
+        if redemption["booking"] == "payment" and redemption["kind"] == "points":
+            self._points[redemption["uuid"]] = redemption["points"]
+
+    @property
+    def discounts(self):
+        """What this order carries that makes it cheaper, by uuid of the redemption."""
+        return {one: worth for one, worth in self.sold.carried.items() if one not in self._points}
+
+    @property
+    def tender(self):
+        """Uuids of the redemptions that this order carries as payments."""
+        return [one for one in self.sold.carried if one in self._points]
 
     def code(self, redemption):
         """Of a voucher, as it was scanned."""
@@ -349,8 +381,11 @@ class Order:
 
     def aim(self, rule, method, path, **limits):
         """Let one request go wrong: ``limits`` says which of those to this address."""
+        if rule["kind"] == "refused":
+            self.till.stage.refuse(limits["body"].strip('"'))
+            return
         rule = {"times": 1, **rule, "method": method, "path": path, **limits}
-        self._faults.append(self._till.stage.sandbox.add_fault(**rule))
+        self._faults.append(self.till.stage.sandbox.add_fault(**rule))
 
     def aim_at_code(self, rule, code):
         self.aim(rule, "POST", "/commands/validate_voucher", body=f'"{code}"')
@@ -373,13 +408,13 @@ class Order:
 
     def take_faults_off(self):
         for number in self._faults:
-            self._till.stage.sandbox.remove_fault(number)
+            self.till.stage.sandbox.remove_fault(number)
         self._faults.clear()
 
     # === The server's copy ===
 
     def server_ids(self):
-        found = self._till.cashier.call_model(
+        found = self.till.cashier.call_model(
             "pos.order", "search_read", [("uuid", "=", self.uuid)], ["id"]
         )
         return [row["id"] for row in found]
@@ -388,36 +423,52 @@ class Order:
         """Send the order as a till sends it: whole, with what the server has already by its id."""
         known = self._read_known() if self._known is None else self._known
         self._known = None
-        carried = self.sold.carried
-        total = self.total - sum(carried.values())
+        total = self.total - sum(self.discounts.values())
         lines = [self._line(known, *line) for line in self._lines]
-        for redemption_uuid, amount in carried.items():
-            product = {"id": self._till.stage.shop["discount_product_id"], "price": -amount}
-            line = self._line(known, self._own_uuid(redemption_uuid), product, 1)
+        for redemption_uuid, amount in self.discounts.items():
+            product = {"id": self.till.stage.shop["discount_product_id"], "price": -amount}
+            line = self._line(known, _child(self.uuid, redemption_uuid), product, 1)
             line[2]["loyalty_engine_redemption"] = redemption_uuid
             lines.append(line)
+        payments = self._payments(total) if state == "paid" else []
+        stored = self._send(self.uuid, state, total, lines, payments)
+        self._known = {line["uuid"]: line["id"] for line in stored["pos.order.line"]}
+
+    def take_back(self, redemption_uuid):
+        """A return of all the goods, paid back as the sale was paid: with points, and money."""
+        shop, known, lines = self.till.stage.shop, self._read_known(), []
+        for line_uuid, product, quantity in self._lines:
+            line = self._line({}, _child(line_uuid, "return"), product, -quantity)
+            line[2]["refunded_orderline_id"] = known[line_uuid]
+            lines.append(line)
+        worth = self.worth[redemption_uuid]
+        payments = [
+            {"payment_method_id": shop["points_method_id"], "amount": -float(worth)},
+            {"payment_method_id": shop["payment_method_id"], "amount": -float(self.total - worth)},
+        ]
+        self._send(
+            _child(self.uuid, "return"), "paid", -self.total, lines, payments, is_refund=True
+        )
+
+    def _send(self, order_uuid, state, total, lines, payments, **values):
         now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
-        payment = {
-            "uuid": self._own_uuid("payment"),
-            "name": now,
-            "amount": float(total),
-            "payment_method_id": self._till.stage.shop["payment_method_id"],
-        }
-        is_paid = state == "paid"
-        stored = self._till.cashier.call_model(
+        return self.till.cashier.call_model(
             "pos.order",
             "sync_from_ui",
             [
                 {
-                    "uuid": self.uuid,
-                    "name": f"Order {self.uuid}",
-                    "access_token": self._own_uuid("token"),
-                    "session_id": self._till.ids["session_id"],
+                    "uuid": order_uuid,
+                    "name": f"Order {order_uuid}",
+                    "access_token": _child(order_uuid, "token"),
+                    "session_id": self.till.ids["session_id"],
                     "date_order": now,
                     "lines": lines,
-                    "payment_ids": [[0, 0, payment]] if is_paid else [],
+                    "payment_ids": [
+                        [0, 0, {**payment, "uuid": _child(order_uuid, number), "name": now}]
+                        for number, payment in enumerate(payments)
+                    ],
                     "amount_total": float(total),
-                    "amount_paid": float(total) if is_paid else 0,
+                    "amount_paid": float(total) if payments else 0,
                     "amount_tax": 0,
                     "amount_return": 0,
                     "state": state,
@@ -425,17 +476,28 @@ class Order:
                     "last_order_preparation_change": "{}",
                     "loyalty_engine_member_ref": self.member,
                     "loyalty_engine_member_code": self.member,
+                    **values,
                 }
             ],
         )
-        self._known = {line["uuid"]: line["id"] for line in stored["pos.order.line"]}
 
-    def _own_uuid(self, name):
-        """The same uuid each time that it is sent."""
-        return str(uuid.uuid5(uuid.UUID(self.uuid), name))
+    def _payments(self, total):
+        """Points that are tender, and money for the rest."""
+        shop, carried = self.till.stage.shop, self.sold.carried
+        points = [
+            {
+                "payment_method_id": shop["points_method_id"],
+                "amount": float(carried[one]),
+                "loyalty_engine_redemption": one,
+                "loyalty_engine_points": self._points[one],
+            }
+            for one in self.tender
+        ]
+        rest = total - sum(carried[one] for one in self.tender)
+        return [{"payment_method_id": shop["payment_method_id"], "amount": float(rest)}, *points]
 
     def _read_known(self):
-        found = self._till.cashier.call_model(
+        found = self.till.cashier.call_model(
             "pos.order.line", "search_read", [("order_id.uuid", "=", self.uuid)], ["uuid"]
         )
         return {row["uuid"]: row["id"] for row in found}
@@ -454,6 +516,11 @@ class Order:
             "pack_lot_ids": [],
         }
         return [1, known[line_uuid], values] if line_uuid in known else [0, 0, values]
+
+
+def _child(order_uuid, name):
+    """A uuid that is the same each time that an order is sent."""
+    return str(uuid.uuid5(uuid.UUID(order_uuid), str(name)))
 
 
 def _cents(amount):

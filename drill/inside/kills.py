@@ -2,7 +2,7 @@
 
 A file is called like the place, such as ``before _begin_spending``: the first process that comes
 there takes the file away and ends itself with SIGKILL. ``after`` a write it is committed, and
-nobody is told.
+nobody is told. With a redemption's uuid behind it only the write of that redemption is meant.
 """
 
 import contextlib
@@ -29,6 +29,9 @@ LEDGER_WRITES = (
     "_returned",
     "_list_missing",
     "_found_after_all",
+    "_compare",
+    "_allot_refund",
+    "_flag_unbacked",
 )
 #: What the sender of the outbox does between two commits.
 SENDER_STEPS = ("_claim", "_post", "_write_outcomes")
@@ -52,10 +55,11 @@ def install(folder):
     )
     from odoo.addons.pos_loyalty_engine.models.loyalty_engine_sender import LoyaltyEngineSender
 
-    def die_if_armed(place):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(folder / place)
-            os.kill(os.getpid(), signal.SIGKILL)
+    def die_if_armed(place, redemption=""):
+        for name in (place, f"{place} {redemption}"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(folder / name)
+                os.kill(os.getpid(), signal.SIGKILL)
 
     alone = LoyaltyEngineRedemption._alone
 
@@ -63,9 +67,10 @@ def install(folder):
     def _alone(self, method, *arguments, **values):
         if method not in LEDGER_WRITES:
             return alone(self, method, *arguments, **values)
-        die_if_armed(f"before {method}")
+        redemption = _redemption_of(*arguments)
+        die_if_armed(f"before {method}", redemption)
         answer = alone(self, method, *arguments, **values)
-        die_if_armed(f"after {method}")
+        die_if_armed(f"after {method}", redemption)
         return answer
 
     LoyaltyEngineRedemption._alone = _alone
@@ -82,6 +87,12 @@ def install(folder):
         return sync(self, orders)
 
     PosOrder.sync_from_ui = sync_from_ui
+
+
+def _redemption_of(row=None, *_others):
+    """The uuid of what a write of the ledger is about, which it gets as a row or as it is."""
+    uuid = row.get("uuid") if isinstance(row, dict) else row
+    return uuid if isinstance(uuid, str) else ""
 
 
 def _mortal(owner, name, die_if_armed):

@@ -1,7 +1,7 @@
 """Odoo's command line as a file, with the drill's hooks in the module.
 
-``DRILL_HOOKS`` has, as JSON: ``kills`` (a folder, see ``kills.py``), ``waits`` (see ``waits.py``)
-and ``without`` (names of ``without.py``).
+``DRILL_HOOKS`` has, as JSON: ``kills`` and ``refusals`` (folders, see ``kills.py`` and
+``refusals.py``), ``waits`` (see ``waits.py``) and ``without`` (names of ``without.py``).
 """
 
 import importlib
@@ -22,6 +22,7 @@ def install():
     wanted = json.loads(os.environ["DRILL_HOOKS"])
     hook("waits", wanted["waits"])
     hook("without", wanted["without"])
+    hook("refusals", Path(wanted["refusals"]))
     # Last, so that kills come around what the others have changed.
     hook("kills", Path(wanted["kills"]))
 
@@ -38,7 +39,27 @@ def main():
             install()
 
     loading.load_openerp_module = load_and_hook
+    warm_up_before_forks()
     run_odoo()
+
+
+def warm_up_before_forks():
+    """Let the process that forks the workers know what each of them would find out by itself: so
+    many are killed here that most of the time would go into that."""
+    from odoo import api
+    from odoo.modules.registry import Registry
+    from odoo.service import server
+
+    preload = server.preload_registries
+
+    def preload_and_warm_up(names):
+        code = preload(names)
+        for name in names:
+            with Registry(name).cursor() as cr:
+                api.Environment(cr, api.SUPERUSER_ID, {})["ir.http"].routing_map()
+        return code
+
+    server.preload_registries = preload_and_warm_up
 
 
 if __name__ == "__main__":

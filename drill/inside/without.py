@@ -196,11 +196,26 @@ def patience():
             return "gone"
         return fate
 
+    @_replace(_recovery(), "_end_spent")
+    def _end_spent(original, self, engine):
+        for row in self._rows(engine, "redemption.state = 'spent'"):
+            self._ledger("_end", row["uuid"], engine.late_after)
+        return original(self, engine)
+
 
 @protection
 def lease():
     """A till at payment is no reason to wait."""
     _models().loyalty_engine_redemption.LEASE = timedelta(0)
+
+
+@protection
+def dead_are_doubted():
+    """Whoever sends is thought to be alive, for ever."""
+
+    @_replace(_recovery(), "_doubt_dead_senders")
+    def _doubt_dead_senders(_original, _self, _engine):
+        return None
 
 
 @protection
