@@ -1,5 +1,5 @@
-"""pytest plugin of bin/test for two processes: the classes that take long come first, so that neither
-process is left with a long one at the end."""
+"""pytest plugin of bin/test for two processes: the classes that take long come first, so that
+neither process is left with a long one at the end."""
 
 import pytest
 

@@ -286,8 +286,9 @@ class TestTotals(DiscountOrderCase):
         """Baskets of which something is to be paid, and something taken off."""
         baskets = []
         wanted = {True: WITH_SETS, False: ORDERS - WITH_SETS}
-        for seed in count():
-            basket = random_basket(seed)
+        seeds = count()
+        while any(wanted.values()):
+            basket = random_basket(next(seeds))
             if (basket["method"], basket["decimals"]) != (method, decimals):
                 continue
             if wanted[has_set(basket)]:
@@ -295,8 +296,7 @@ class TestTotals(DiscountOrderCase):
                 if before > after > 0:
                     baskets.append(basket)
                     wanted[has_set(basket)] -= 1
-            if not any(wanted.values()):
-                return baskets
+        return baskets
 
     def check(self, basket, order, given, total):
         money = order._loyalty_engine_money
