@@ -46,7 +46,11 @@ WAITS = {
     "loyalty_engine_redemption.FIRST_LOOK_UP": 2,
     "loyalty_engine_recovery.SENDER_DEAD_AFTER": 8,
     "loyalty_engine_recovery.LOOK_UP_AFTER": (2, 6, 12),
+    "loyalty_engine_recovery.ASK_AGAIN_AFTER": 2,
+    "loyalty_engine_recovery.LATE_REACTION_AFTER": 10,
     "loyalty_engine_recovery.ORDER_MISSING_AFTER": 30,
+    "loyalty_engine_recovery.AUDITED_AGAIN_AFTER": 50,
+    "loyalty_engine_recovery.AUDIT_RETRY": 2,
     "loyalty_engine_redeemer.CLOCK_MARGIN": CLOCK_MARGIN,
     "loyalty_engine_sender.LOOK_UP_AFTER": (2, 6, 12),
     "loyalty_engine_sender.CLOCK_MARGIN": CLOCK_MARGIN,
@@ -60,9 +64,10 @@ WAITS = {
 #: How often the jobs are woken, which in a shop run each minute. Seconds.
 JOBS_EVERY = 1.5
 JOBS = ("ir_cron_recover_redemptions", "ir_cron_send_reports")
-#: Those that run more seldom: one time in so many.
-SELDOM, SELDOM_JOBS = 10, ("ir_cron_build_missing",)
-AUDIT = "ir_cron_audit_redemptions"
+NET, AUDIT = "ir_cron_build_missing", "ir_cron_audit_redemptions"
+#: These run more seldom: one time in so many. The audit must come before what it looks for is
+#: thousands of events back, as it does in a shop.
+SELDOM = {NET: 10, AUDIT: 40}
 WORKERS = 6
 CRON_WORKERS = 2
 #: By name, connections with a till of their own, for what is a setting of a connection.
@@ -261,7 +266,7 @@ class Stage:
             if self._stop.wait(JOBS_EVERY):
                 return
             if self._waits:
-                self.wake(*JOBS, *(SELDOM_JOBS if turn % SELDOM == 0 else ()))
+                self.wake(*JOBS, *(job for job, times in SELDOM.items() if turn % times == 0))
 
     def wake(self, *jobs):
         self.database_of_thread(
@@ -341,6 +346,11 @@ class Stage:
         for job in (None, AUDIT):
             deadline = time.monotonic() + limit
             if job:
+                # A day later.
+                self.database.query(
+                    "UPDATE loyalty_engine_redemption SET look_up_at = NULL"
+                    " WHERE state = 'released'"
+                )
                 self.wake(job)
                 time.sleep(JOBS_EVERY)
             while (left := self._open_rows()) and time.monotonic() < deadline:
