@@ -2,7 +2,8 @@
 
 A basket is ``{"method", "decimals", "rate", "units", "lines", "redemptions"}``. A line has its
 price in the currency's smallest unit (with taxes or without, as its taxes say), a quantity, a
-discount in percent, one of ``TAX_SETS``, whether it is goods, its codes, and the set it is a part of or None.
+discount in percent, one of ``TAX_SETS``, whether it is goods, its codes, and the set it is a part
+of or None.
 """
 
 import json
