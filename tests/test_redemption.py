@@ -1035,7 +1035,7 @@ class TestVouchers(RedemptionCase):
         self.assertEqual(len(self.burns(self.FIVE)), 1)
         # What it is worth follows the basket until it comes to paying.
         self.assertIsNone(redemption["frozen_amount"])
-        order = self.pay(redemption, state="draft")
+        order = self.pay(redemption)
         expected = order._loyalty_engine_expected_discounts([redemption])
         self.assertEqual(expected, {redemption["uuid"]: Decimal("5.00")})
 
