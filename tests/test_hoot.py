@@ -38,7 +38,7 @@ class TestHoot(HttpCase):
             "",
             "",
             login="admin",
-            timeout=300,
+            timeout=600,
             success_signal="[HOOT] Test suite succeeded",
             error_checker=unit_test_error_checker,
         )
