@@ -24,12 +24,19 @@ export function nothingIsOnOrder() {
     };
 }
 
+/** The total changes before the server is told; under the overlay nobody could go on. */
 export function takeOff(name) {
-    return {
-        content: `take ${name} off`,
-        trigger: `${row(name)} .o_pos_loyalty_engine_take_off`,
-        run: "click",
-    };
+    return [
+        {
+            content: `take ${name} off`,
+            trigger: `${row(name)} .o_pos_loyalty_engine_take_off`,
+            run: "click",
+        },
+        {
+            content: "the server was told",
+            trigger: `body:not(:has(.o_pos_loyalty_engine_overlay)):not(:has(${row(name)}))`,
+        },
+    ];
 }
 
 export function openVouchers() {
