@@ -30,9 +30,10 @@
         "point_of_sale.customer_display_assets": [
             "pos_loyalty_engine/static/src/customer_display/**/*"
         ],
-        "web.assets_tests": [
-            "pos_loyalty_engine/static/tests/generic_helpers/**/*",
-            "pos_loyalty_engine/static/tests/tours/**/*",
+        "web.assets_tests": ["pos_loyalty_engine/static/tests/tours/**/*"],
+        # Needs the till's own code: a test loads it into a till.
+        "pos_loyalty_engine.assets_test_baskets": [
+            "pos_loyalty_engine/static/tests/generic_helpers/**/*"
         ],
         "web.assets_unit_tests": [
             "pos_loyalty_engine/static/tests/generic_helpers/**/*",
