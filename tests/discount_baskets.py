@@ -269,8 +269,8 @@ class Shop:
         )
 
     def describe(self, base_line):
-        """A discount's line: its taxes, price, base and taxes, rounded as far as they can be the
-        same in two languages."""
+        """A discount's line: its taxes, price, base and taxes, as far as they can be the same in
+        two languages."""
         manual = base_line["manual_tax_amounts"] or {}
         return [
             self.places_of(base_line["tax_ids"].ids),
