@@ -116,6 +116,9 @@ class Step:
     def is_frozen(self):
         return _is_frozen(self.redemption)
 
+    def is_for_one(self, units):
+        return bool(self.skus) and units == "one" and not self.is_frozen
+
     @property
     def rank(self):
         stage = 3 if self.redemption["kind"] == "points" else 1 if self.skus else 2
@@ -222,8 +225,6 @@ def _cut_one_unit(pieces, articles):
         ]
     else:
         cut = article.pieces
-    for piece in cut:
-        piece.is_used = True
     return [Article(cut, quantity)]
 
 
@@ -295,7 +296,7 @@ def _articles_of(step, pieces, units):
     articles = _find_articles(pieces, step.skus)
     if not step.skus:
         return [Article(list(pieces), 1)] if step.type == "FIXED" and articles else articles
-    return _cut_one_unit(pieces, articles) if units == "one" and not step.is_frozen else articles
+    return _cut_one_unit(pieces, articles) if step.is_for_one(units) else articles
 
 
 def _limit_reason(redemption, basket):
@@ -345,6 +346,7 @@ def plan_discounts(basket, redemptions, units):
     room = basket.room
     for i, step in enumerate(steps):
         outcome = outcomes[step.redemption["uuid"]]
+        uncut = list(pieces)
         articles = _articles_of(step, pieces, units)
         targets = [piece for article in articles for piece in article.pieces]
         offs = _offs_of(step, articles, basket.currency)
@@ -363,6 +365,12 @@ def plan_discounts(basket, redemptions, units):
             piece.left -= share
             if share:
                 outcome.sets[piece.tax_key] += share
+        if not off:
+            # It is on nothing, and leaves the unit to the next.
+            pieces[:] = uncut
+        elif step.is_for_one(units):
+            for piece in targets:
+                piece.is_used = True
         room -= off
         outcome.amount += off
         outcome.reason = "" if outcome.amount else outcome.reason or _empty_reason(step, articles)

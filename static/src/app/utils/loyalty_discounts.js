@@ -170,7 +170,6 @@ function cutOneUnit(pieces, articles) {
         const share = quantity / article.quantity;
         cut = cut.map((piece, i) => cutPiece(pieces, piece, share, lefts[i]));
     }
-    cut.forEach((piece) => (piece.isUsed = true));
     return [{ pieces: cut, quantity }];
 }
 
@@ -259,13 +258,19 @@ function offsOf({ type, value }, articles, currency) {
     );
 }
 
+/** Whether a step is on one unit of the products that it is for. */
+function isForOne({ redemption, skus }, { units }) {
+    return skus.length > 0 && units === "one" && !isFrozen(redemption);
+}
+
 /** The articles that a step is for; a selling price for the order is one for all of it. */
-function articlesOf({ redemption, type, skus }, pieces, { units }) {
+function articlesOf(step, pieces, settings) {
+    const { type, skus } = step;
     const articles = findArticles(pieces, skus);
     if (!skus.length) {
         return type === "FIXED" && articles.length ? [{ pieces, quantity: 1 }] : articles;
     }
-    return units === "one" && !isFrozen(redemption) ? cutOneUnit(pieces, articles) : articles;
+    return isForOne(step, settings) ? cutOneUnit(pieces, articles) : articles;
 }
 
 /** Why a redemption does not fit this basket: `{code, value}`, or null. */
@@ -329,6 +334,7 @@ export function planDiscounts(basket, redemptions, settings) {
     let given = 0;
     for (const [i, step] of queue.entries()) {
         const outcome = outcomes.get(step.redemption.uuid);
+        const uncut = [...pieces];
         const articles = articlesOf(step, pieces, settings);
         const targets = articles.flatMap((article) => article.pieces);
         const offs = offsOf(step, articles, basket.currency);
@@ -347,6 +353,12 @@ export function planDiscounts(basket, redemptions, settings) {
                 const { place } = targets[j];
                 outcome.parts.set(place, (outcome.parts.get(place) || 0) + share);
             }
+        }
+        if (!off) {
+            // It is on nothing, and leaves the unit to the next.
+            pieces.splice(0, pieces.length, ...uncut);
+        } else if (isForOne(step, settings)) {
+            targets.forEach((piece) => (piece.isUsed = true));
         }
         outcome.amount += off;
         outcome.reason = outcome.amount ? null : outcome.reason || emptyReason(step, articles);

@@ -249,6 +249,21 @@ test("each voucher takes a unit of its own, as long as there is one", async () =
     expect(order.loyaltyEngineRedemptions[3].reason).toInclude("not higher");
 });
 
+test("a voucher that takes nothing off leaves the dearest unit to the next", async () => {
+    const { store, order } = await setup();
+    // 3.45 and 3.75, of one category
+    const category = store.models["product.category"].get(1);
+    for (const line of order.lines) {
+        line.product_id.product_tmpl_id.categ_id = category;
+        line.setQuantity(1);
+    }
+    order.setLoyaltyEngineRedemptions([
+        redemption("FIXED", "3.75", { skus: [category.name] }),
+        redemption("PERCENTAGE", "100", { skus: [category.name] }),
+    ]);
+    expect(order.loyaltyEngineRedemptions.map(({ worth }) => worth)).toEqual([0, 3.75]);
+});
+
 test("a product that is missing is named", async () => {
     const { order } = await setup();
     order.setLoyaltyEngineRedemptions([redemption("PERCENTAGE", "100", { skus: ["TEA"] })]);
