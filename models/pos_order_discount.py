@@ -86,14 +86,26 @@ class Piece:
 
 @dataclass(frozen=True)
 class Article:
-    """What is sold under one code: a line, or a set with its parts."""
+    """What is sold under one code: a line, or a set with its parts. ``quantities`` is that of each
+    piece: parts of a set have the same, unless a voucher was on one of them by itself."""
 
     pieces: list
-    quantity: float
+    quantities: list
+
+    @property
+    def quantity(self):
+        return max(self.quantities)
 
     @property
     def left(self):
         return sum(piece.left for piece in self.pieces)
+
+    @property
+    def left_of_one(self):
+        return sum(
+            piece.left / max(quantity, 1)
+            for piece, quantity in zip(self.pieces, self.quantities, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -195,11 +207,12 @@ def _find_articles(pieces, codes):
     articles = {}
     for i, piece in enumerate(pieces):
         if not wanted or wanted.intersection(piece.codes):
-            articles[i] = Article([piece], piece.quantity)
+            articles[i] = Article([piece], [piece.quantity])
         elif piece.combo and wanted.intersection(piece.combo[2]):
             key, quantity, _codes = piece.combo
-            article = articles.setdefault((key, piece.is_used), Article([], quantity))
+            article = articles.setdefault((key, piece.is_used), Article([], []))
             article.pieces.append(piece)
+            article.quantities.append(quantity)
     return list(articles.values())
 
 
@@ -208,24 +221,28 @@ def _cut_one_unit(pieces, articles):
     if not articles:
         return []
     article = min(
-        articles,
-        key=lambda article: (
-            article.pieces[0].is_used,
-            -article.left / max(article.quantity, 1),
-        ),
+        articles, key=lambda article: (article.pieces[0].is_used, -article.left_of_one)
     )
-    quantity = min(1, article.quantity)
-    if quantity < article.quantity:
-        lefts = [piece.left for piece in article.pieces]
-        # A third of a million is not 333333: by the quantities, and once for all parts of a set.
-        worth = portion(article.left, millionths(quantity), millionths(article.quantity))
-        cut = [
-            _cut_piece(pieces, piece, quantity / article.quantity, left)
-            for piece, left in zip(article.pieces, allocate(worth, lefts), strict=True)
-        ]
-    else:
-        cut = article.pieces
-    return [Article(cut, quantity)]
+    alike = defaultdict(list)
+    for piece, quantity in zip(article.pieces, article.quantities, strict=True):
+        alike[quantity].append(piece)
+    cut = [
+        unit for quantity, group in alike.items() for unit in _cut_group(pieces, group, quantity)
+    ]
+    return [Article(cut, [min(1, article.quantity)])]
+
+
+def _cut_group(pieces, group, quantity):
+    """One unit of pieces that are sold ``quantity`` times, or what there is of it."""
+    if quantity <= 1:
+        return group
+    # A third of a million is not 333333: by the quantities, and once for all of them.
+    lefts = [piece.left for piece in group]
+    shares = allocate(portion(sum(lefts), MILLION, millionths(quantity)), lefts)
+    return [
+        _cut_piece(pieces, piece, 1 / quantity, left)
+        for piece, left in zip(group, shares, strict=True)
+    ]
 
 
 def _cut_piece(pieces, piece, share, left):
@@ -295,7 +312,7 @@ def _articles_of(step, pieces, units):
     """The articles that a step is for; a selling price for the order is one for all of it."""
     articles = _find_articles(pieces, step.skus)
     if not step.skus:
-        return [Article(list(pieces), 1)] if step.type == "FIXED" and articles else articles
+        return [Article(list(pieces), [1])] if step.type == "FIXED" and articles else articles
     return _cut_one_unit(pieces, articles) if step.is_for_one(units) else articles
 
 

@@ -123,7 +123,8 @@ export function readBasket(entries, company, currency) {
 
 /**
  * What is sold under one of `codes`, each with its pieces: a line, or a set with its parts.
- * Without codes: every piece.
+ * Without codes: every piece. `quantities` is that of each piece: parts of a set have the same,
+ * unless a voucher was on one of them by itself.
  */
 function findArticles(pieces, codes) {
     const matches = (candidates) => codes.some((code) => candidates.includes(code));
@@ -131,16 +132,21 @@ function findArticles(pieces, codes) {
     for (const piece of pieces) {
         const { combo } = piece;
         if (!codes.length || matches(piece.codes)) {
-            articles.set(piece, { pieces: [piece], quantity: piece.quantity });
+            articles.set(piece, { pieces: [piece], quantities: [piece.quantity] });
         } else if (combo && matches(combo.codes)) {
             const key = `${combo.key} ${piece.isUsed}`;
             if (!articles.has(key)) {
-                articles.set(key, { pieces: [], quantity: combo.quantity });
+                articles.set(key, { pieces: [], quantities: [] });
             }
             articles.get(key).pieces.push(piece);
+            articles.get(key).quantities.push(combo.quantity);
         }
     }
     return [...articles.values()];
+}
+
+function quantityOf({ quantities }) {
+    return Math.max(...quantities);
 }
 
 function leftOf(pieces) {
@@ -152,25 +158,33 @@ function leftOf(pieces) {
  * one. Of what is weighed or measured, at most 1 of the product's unit.
  */
 function cutOneUnit(pieces, articles) {
-    const perUnit = (article) => leftOf(article.pieces) / Math.max(article.quantity, 1);
+    const leftOfOne = ({ pieces, quantities }) =>
+        pieces.reduce((sum, { left }, i) => sum + left / Math.max(quantities[i], 1), 0);
     const isUsed = (article) => article.pieces[0].isUsed;
-    const [article] = articles.toSorted((a, b) => isUsed(a) - isUsed(b) || perUnit(b) - perUnit(a));
+    const [article] = articles.toSorted(
+        (a, b) => isUsed(a) - isUsed(b) || leftOfOne(b) - leftOfOne(a)
+    );
     if (!article) {
         return [];
     }
-    const quantity = Math.min(1, article.quantity);
-    let cut = article.pieces;
-    if (quantity < article.quantity) {
-        // A third of a million is not 333333: by the quantities, and once for all parts of a set.
-        const [part, whole] = [quantity, article.quantity].map(millionths);
-        const lefts = allocate(
-            portion(leftOf(cut), part, whole),
-            cut.map(({ left }) => left)
-        );
-        const share = quantity / article.quantity;
-        cut = cut.map((piece, i) => cutPiece(pieces, piece, share, lefts[i]));
+    const cut = [...new Set(article.quantities)].flatMap((quantity) => {
+        const group = article.pieces.filter((_piece, i) => article.quantities[i] === quantity);
+        return cutGroup(pieces, group, quantity);
+    });
+    return [{ pieces: cut, quantities: [Math.min(1, quantityOf(article))] }];
+}
+
+/** One unit of pieces that are sold `quantity` times, or what there is of it. */
+function cutGroup(pieces, group, quantity) {
+    if (quantity <= 1) {
+        return group;
     }
-    return [{ pieces: cut, quantity }];
+    // A third of a million is not 333333: by the quantities, and once for all of them.
+    const shares = allocate(
+        portion(leftOf(group), MILLION, millionths(quantity)),
+        group.map(({ left }) => left)
+    );
+    return group.map((piece, i) => cutPiece(pieces, piece, 1 / quantity, shares[i]));
 }
 
 /**
@@ -238,9 +252,11 @@ function compareSteps(a, b) {
 function offsOf({ type, value }, articles, currency) {
     const pieces = articles.flatMap((article) => article.pieces);
     if (type === "FIXED") {
-        return articles.flatMap(({ pieces, quantity }) => {
+        return articles.flatMap((article) => {
+            const { pieces } = article;
             const left = leftOf(pieces);
-            const price = portion(toUnits(value, currency), millionths(quantity), MILLION);
+            const quantity = millionths(quantityOf(article));
+            const price = portion(toUnits(value, currency), quantity, MILLION);
             return allocate(
                 Math.max(0, left - price),
                 pieces.map((piece) => piece.left)
@@ -268,7 +284,7 @@ function articlesOf(step, pieces, settings) {
     const { type, skus } = step;
     const articles = findArticles(pieces, skus);
     if (!skus.length) {
-        return type === "FIXED" && articles.length ? [{ pieces, quantity: 1 }] : articles;
+        return type === "FIXED" && articles.length ? [{ pieces, quantities: [1] }] : articles;
     }
     return isForOne(step, settings) ? cutOneUnit(pieces, articles) : articles;
 }

@@ -35,6 +35,32 @@ test("a plan leaves the basket as it is", () => {
     );
 });
 
+test("one set of two is that also after a voucher was on one of its parts", () => {
+    const part = (price, codes) => ({
+        price,
+        quantity: 2,
+        discount: 0,
+        taxes: [],
+        goods: true,
+        codes,
+        combo: ["set", 2, ["MENU"]],
+    });
+    const lines = [part(300, ["TEA"]), part(100, []), part(200, [])];
+    const basket = read({ method: "round_per_line", decimals: 2, lines }, taxes);
+    const free = (uuid, sku) => ({
+        uuid,
+        kind: "voucher",
+        booking: "discount",
+        state: "held",
+        discounts: [{ type: "PERCENTAGE", value: "100", skus: [sku] }],
+    });
+    const { outcomes } = planDiscounts(basket, [free("1", "TEA"), free("2", "MENU")], {
+        units: "one",
+    });
+    // A tea of one set, and the other set.
+    expect(outcomes.map(({ amount }) => amount)).toEqual([300, 600]);
+});
+
 test("amounts are split without a remainder, whatever their size", () => {
     expect(allocate(100, [1, 1, 1])).toEqual([33, 34, 33]);
     expect(allocate(0, [5, 7])).toEqual([0, 0]);
