@@ -220,9 +220,7 @@ def _cut_one_unit(pieces, articles):
     """One unit of the dearest article that no voucher has been used on, cut out of it."""
     if not articles:
         return []
-    article = min(
-        articles, key=lambda article: (article.pieces[0].is_used, -article.left_of_one)
-    )
+    article = min(articles, key=lambda article: (article.pieces[0].is_used, -article.left_of_one))
     alike = defaultdict(list)
     for piece, quantity in zip(article.pieces, article.quantities, strict=True):
         alike[quantity].append(piece)

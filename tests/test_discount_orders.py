@@ -14,7 +14,7 @@ from ..models.pos_order_discount import discount_base_lines, plan_discounts, to_
 from .discount_baskets import DECIMALS, METHODS, Shop, random_basket
 
 # Orders for each rounding method and currency, and how many of them have a set (combo) among them.
-ORDERS = 12
+ORDERS = 10
 WITH_SETS = 3
 
 
@@ -205,8 +205,8 @@ class DiscountOrderCase(CommonPosTest):
         }
 
     def store(self, orders):
-        """Store orders; a printed invoice takes as long as all the rest of an order."""
-        pos_order = self.env["pos.order"].with_context(generate_pdf=False)
+        """Store orders, without what takes long and changes no total: print and history."""
+        pos_order = self.env["pos.order"].with_context(generate_pdf=False, tracking_disable=True)
         result = pos_order.sync_from_ui(orders)
         return self.env["pos.order"].browse([row["id"] for row in result["pos.order"]])
 
@@ -279,7 +279,7 @@ class TestTotals(DiscountOrderCase):
                         self.check(basket, *sale)
                         sold += 1
                         with_set += has_set(basket)
-        self.assertGreater(sold, 60)
+        self.assertGreater(sold, 50)
         self.assertGreater(with_set, 10)
 
     def baskets_of(self, method, decimals):
