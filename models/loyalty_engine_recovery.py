@@ -486,8 +486,8 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             except EngineError as error:
                 self.env.cr.rollback()
                 _logger.info("loyalty engine %s: can't be audited: %s", engine.id, error)
-                self.env.ref("pos_loyalty_engine.ir_cron_audit_redemptions")._trigger(
-                    self.env.cr.now() + AUDIT_RETRY
+                self.env["loyalty.engine"]._wake_job(
+                    "ir_cron_audit_redemptions", self.env.cr.now() + AUDIT_RETRY
                 )
             except Exception:
                 self.env.cr.rollback()

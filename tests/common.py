@@ -124,3 +124,37 @@ class TillCase(LoyaltyEngineCase, HttpCase):
         answer = self.make_jsonrpc_request(f"/pos_loyalty_engine/{route}", params)
         self.env.invalidate_all()
         return answer
+
+
+@tagged("post_install", "-at_install", "tour")
+class TourCase(LoyaltyEngineCase, HttpCase):
+    """A cashier at a real till in a real browser, with a sandbox engine behind the server."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.products = (
+            cls.ten_dollars_with_10_incl + cls.twenty_dollars_with_10_incl + cls.ten_dollars_no_tax
+        )
+        cls.products.categ_id = cls.env["product.category"].create({"name": "Round figures"})
+        for product, sku in zip(cls.products, ("TEN", "TWENTY", "PLAIN"), strict=True):
+            product.default_code = sku
+        cls.cashier = new_test_user(
+            cls.env,
+            "le_cashier",
+            groups="base.group_user,point_of_sale.group_pos_user",
+            company_id=cls.company.id,
+            company_ids=[(6, 0, cls.company.ids)],
+        )
+
+    def setUp(self):
+        super().setUp()
+        # The sandbox forgets its options with the rest.
+        self.sandbox.set_options(reactor_delay=0)
+
+    def tour(self, name, cashier=None):
+        cashier = cashier or self.cashier
+        self.start_tour(
+            f"/pos/ui/{self.config.id}", f"pos_loyalty_engine_{name}", login=cashier.login
+        )
+        self.env.invalidate_all()

@@ -3,10 +3,8 @@ import threading
 import time
 from datetime import timedelta
 
-from odoo.tests import HttpCase, new_test_user, tagged
-
 from ..sandbox import demo
-from .common import LoyaltyEngineCase
+from .common import TourCase
 
 MIA = demo.MEMBERS[0]
 FIVE, TEN = demo.BENEFITS[:2]
@@ -14,27 +12,13 @@ FIVE, TEN = demo.BENEFITS[:2]
 PATIENCE = 60
 
 
-@tagged("post_install", "-at_install", "tour")
-class SpendTourCase(LoyaltyEngineCase, HttpCase):
+class SpendTourCase(TourCase):
     """Vouchers and points at a real till in a real browser. After each tour three books are
     compared: Odoo's order, the ledger, and what the sandbox has burned, taken and been told."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        products = (
-            cls.ten_dollars_with_10_incl + cls.twenty_dollars_with_10_incl + cls.ten_dollars_no_tax
-        )
-        products.categ_id = cls.env["product.category"].create({"name": "Round figures"})
-        for product, sku in zip(products, ("TEN", "TWENTY", "PLAIN"), strict=True):
-            product.default_code = sku
-        cls.cashier = new_test_user(
-            cls.env,
-            "le_cashier",
-            groups="base.group_user,point_of_sale.group_pos_user",
-            company_id=cls.company.id,
-            company_ids=[(6, 0, cls.company.ids)],
-        )
         cls.engine.write(
             {"accepts_vouchers": True, "points_value_source": "fixed", "points_ready": True}
         )
@@ -53,16 +37,9 @@ class SpendTourCase(LoyaltyEngineCase, HttpCase):
 
     def setUp(self):
         super().setUp()
-        # The sandbox forgets its options with the rest.
-        self.sandbox.set_options(reactor_delay=0, reward_currency=self.config.currency_id.name)
+        self.sandbox.set_options(reward_currency=self.config.currency_id.name)
 
-    # === A tour, and what happens beside it ===
-
-    def tour(self, name):
-        self.start_tour(
-            f"/pos/ui/{self.config.id}", f"pos_loyalty_engine_{name}", login=self.cashier.login
-        )
-        self.env.invalidate_all()
+    # === What happens beside a tour ===
 
     @contextlib.contextmanager
     def once_held(self, do):

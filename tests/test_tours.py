@@ -1,47 +1,13 @@
-from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests import new_test_user
 
 from ..sandbox import demo
-from .common import LoyaltyEngineCase
+from .common import TourCase
 
 MIA = demo.MEMBERS[0]
 TOTAL = 40
 
 
-@tagged("post_install", "-at_install", "tour")
-class TestTours(LoyaltyEngineCase, HttpCase):
-    """A cashier at a real till in a real browser, with a sandbox engine behind the server."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.products = (
-            cls.ten_dollars_with_10_incl + cls.twenty_dollars_with_10_incl + cls.ten_dollars_no_tax
-        )
-        category = cls.env["product.category"].create({"name": "Round figures"})
-        cls.products.categ_id = category
-        for product, sku in zip(cls.products, ("TEN", "TWENTY", "PLAIN"), strict=True):
-            product.default_code = sku
-        cls.cashier = new_test_user(
-            cls.env,
-            "le_cashier",
-            groups="base.group_user,point_of_sale.group_pos_user",
-            company_id=cls.company.id,
-            company_ids=[(6, 0, cls.company.ids)],
-        )
-        cls.sandbox.set_options(reactor_delay=0)
-
-    def setUp(self):
-        super().setUp()
-        # The sandbox forgets its options with the rest.
-        self.sandbox.set_options(reactor_delay=0)
-
-    def tour(self, name, cashier=None):
-        cashier = cashier or self.cashier
-        self.start_tour(
-            f"/pos/ui/{self.config.id}", f"pos_loyalty_engine_{name}", login=cashier.login
-        )
-        self.env.invalidate_all()
-
+class TestTours(TourCase):
     def sold(self):
         """The one paid order."""
         order = self.env["pos.order"].search([("config_id", "=", self.config.id)])

@@ -1,19 +1,15 @@
-from odoo.tests import HttpCase, new_test_user, tagged
-
 from ..sandbox import demo
-from .common import LoyaltyEngineCase
+from .common import TourCase
 from .test_points_payment import set_up_points
 
 MIA = demo.MEMBERS[0]
 
 
-@tagged("post_install", "-at_install", "tour")
-class TestToursPointsPayment(LoyaltyEngineCase, HttpCase):
+class TestToursPointsPayment(TourCase):
     """Points as a payment at a real till: taken, undone, taken again, given back with a return, and
     closed. Afterwards the books of Odoo, the ledger and the sandbox are compared."""
 
     def test_points_payment(self):
-        self.sandbox.set_options(reactor_delay=0)
         self.engine.write(
             {
                 "points_value_source": "fixed",
@@ -23,19 +19,7 @@ class TestToursPointsPayment(LoyaltyEngineCase, HttpCase):
             }
         )
         method = set_up_points(self.engine, self.config)
-        cashier = new_test_user(
-            self.env,
-            "le_cashier",
-            groups="base.group_user,point_of_sale.group_pos_user",
-            company_id=self.company.id,
-            company_ids=[(6, 0, self.company.ids)],
-        )
-        self.start_tour(
-            f"/pos/ui/{self.config.id}",
-            "pos_loyalty_engine_points_payment",
-            login=cashier.login,
-        )
-        self.env.invalidate_all()
+        self.tour("points_payment")
 
         # Odoo's books
         sold, returned = self.env["pos.order"].search(
