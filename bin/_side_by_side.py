@@ -1,12 +1,19 @@
-"""pytest plugin of bin/test for two processes: the classes that take long come first, so that
-neither process is left with a long one at the end."""
+"""pytest plugin of bin/test for two processes: the tours and the unit tests of the browser, which
+wait for what is drawn, go one after the other in one of them; any other class stays together."""
 
 import pytest
 
-# Odoo's tags of what runs in a browser, or does thousands of things.
-LONG = {"tour", "slow"}
+BROWSER_MODULES = ("test_hoot", "test_tours")
 
 
-@pytest.hookimpl(trylast=True)
+def _is_browser(item):
+    return item.path.stem.startswith(BROWSER_MODULES)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: not LONG & getattr(item.cls, "test_tags", set()))
+    # They take longest, and come first.
+    items.sort(key=lambda item: not _is_browser(item))
+    for item in items:
+        group = "browser" if _is_browser(item) else item.nodeid.rsplit("::", 1)[0]
+        item.add_marker(pytest.mark.xdist_group(group))
