@@ -31,7 +31,7 @@ SWITCHES = [
     "--remote-debugging-port=0",
     "--proxy-server=direct://",
 ]
-CALL_LIMIT = 30.0  # seconds
+CALL_LIMIT = 45.0  # seconds: longer than what a script waits for itself, to learn what did not come
 
 
 class Browser:

@@ -21,7 +21,7 @@ from .loyalty_engine_redemption import LedgerBusy, NotSpendable, decimal_of
 
 _logger = logging.getLogger(__name__)
 
-# Seconds that all redemptions of an order have; the till's own clock allows 8.
+# Seconds that all redemptions of an order have; the till's own clock allows 7.5.
 SPEND_LIMIT = 6.5
 # With less than this left nothing more is sent.
 LEAST_TIME = 1.0

@@ -105,7 +105,7 @@ export class LoyaltyEngineService {
      *  another one at the same till
      * @param {() => boolean} params.isOffline whether the till already knows that it is offline
      */
-    constructor({ configId, sessionId, timeLimit, spendLimit = 8, tillKey, isOffline }) {
+    constructor({ configId, sessionId, timeLimit, spendLimit = 7.5, tillKey, isOffline }) {
         this.configId = configId;
         this.sessionId = sessionId;
         this.timeLimit = timeLimit;
