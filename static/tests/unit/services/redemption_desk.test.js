@@ -1,8 +1,11 @@
 import { describe, expect, test } from "@odoo/hoot";
-import { advanceTime, Deferred, tick } from "@odoo/hoot-mock";
+import { advanceTime, animationFrame, Deferred, tick } from "@odoo/hoot-mock";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { RPCError } from "@web/core/network/rpc";
+import { batched } from "@web/core/utils/timing";
+import { effect } from "@web/core/utils/reactive";
 import { patchWithCleanup } from "@web/../tests/web_test_helpers";
+import { CustomerDisplayPosAdapter } from "@point_of_sale/app/customer_display/customer_display_adapter";
 import { isGtin } from "@pos_loyalty_engine/app/services/redemption_desk";
 import { found, watchNotifications } from "../utils";
 import {
@@ -427,6 +430,27 @@ describe("spend", () => {
         expect(states(order)).toEqual(["v1 spent"]);
         expect(payment.amount).toBeCloseTo(TOTAL - 5);
         expect(texts).toEqual(["Redeemed after all, and on the order again: Voucher v1"]);
+    });
+
+    test("the customer reads of a voucher once, not of each state that it goes through", async () => {
+        const { desk, order } = await setupSpending();
+        const told = [];
+        effect(
+            batched((order) => {
+                const adapter = new CustomerDisplayPosAdapter();
+                adapter.formatOrderData(order);
+                told.push(adapter.data.loyaltyEngine?.vouchers);
+            }),
+            [order]
+        );
+        await desk.addVoucher(order, { code: "v1" });
+        await animationFrame();
+        expect(told.at(-1)).toEqual(["Voucher v1"]);
+        const before = told.length;
+        await desk.mayPay(order);
+        await animationFrame();
+        expect(states(order)).toEqual(["v1 spent"]);
+        expect(told.length).toBe(before);
     });
 
     test("what is found spent after a payment was taken changes no total", async () => {
