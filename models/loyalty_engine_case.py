@@ -54,6 +54,18 @@ class LoyaltyEngineCase(models.Model):
     _once = models.Constraint("unique(kind, reference)", "This case is open already.")
 
     @api.model
+    def _has_field_access(self, field, operation):
+        """A person writes the note; all else is for recovery, and for the button that closes."""
+        return super()._has_field_access(field, operation) and (
+            operation == "read" or self.env.su or not field.readonly
+        )
+
+    def write(self, vals):
+        if not self.env.su and "closed" in self.mapped("state"):
+            raise UserError(self.env._("This case is closed: it stays as it is."))
+        return super().write(vals)
+
+    @api.model
     def _open(self, engine, kind, reference, name, what, **values):
         """Open a case, once for each ``kind`` and ``reference``, with an activity for the
         responsible person of the connection."""
@@ -119,7 +131,7 @@ class LoyaltyEngineCase(models.Model):
         if not self.env.user.has_group("point_of_sale.group_pos_manager"):
             raise AccessError(self.env._("Only managers of the point of sale can do this."))
         ledger = self.env["loyalty.engine.redemption"]
-        for case in self:
+        for case in self.filtered(lambda case: case.state == "open"):
             if not (case.note or "").strip():
                 raise UserError(self.env._("Please write down what was done."))
             case.sudo().write(

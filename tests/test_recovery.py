@@ -2,8 +2,8 @@ import uuid
 from datetime import timedelta
 from unittest.mock import patch
 
-from odoo.exceptions import UserError
-from odoo.tests import tagged
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..models import loyalty_engine_case
@@ -232,12 +232,12 @@ class TestDoneByHand(RedemptionCase):
         self.recover()
         self.assertState(redemption, "stranded")
         case = self.cases("points")
+        case.note = "Given back by hand."
         for _state in ("open", "closed"):
             with self.assertRaisesRegex(UserError, "twice"):
                 report.action_retry()
             with self.assertRaisesRegex(UserError, "twice"):
                 self.engine.action_retry_failed()
-            case.note = "Given back by hand."
             case.action_close()
         self.assertEqual(self.report(report).state, "dead")
         self.send_reports()
@@ -351,6 +351,40 @@ class TestCases(LeftBehind):
             with self.subTest(words=words):
                 for said in ("Why.", words, partner.display_name, row.code_shown):
                     self.assertIn(said, case.what)
+
+    def test_only_the_button_closes_a_case(self):
+        redemption = self.held_voucher(FIVE, self.order_uuid)
+        self.spend(redemption)
+        self.pay()
+        self.recover()
+        manager, other = (
+            new_test_user(
+                self.env,
+                login,
+                groups="base.group_user,point_of_sale.group_pos_manager",
+                company_id=self.company.id,
+                company_ids=[(6, 0, self.company.ids)],
+            )
+            for login in ("le_manager", "le_other_manager")
+        )
+        case = self.cases("burned").with_user(manager)
+        for name, value in (
+            ("state", "closed"),
+            ("closed_by_id", self.env.uid),
+            ("what", "Nothing."),
+            ("redemption_id", False),
+        ):
+            with self.subTest(name=name), self.assertRaises(AccessError):
+                case.write({name: value})
+        case.note = "A new voucher was given."
+        case.message_post(body="By post.")
+        case.action_close()
+        self.assertEqual((case.state, case.closed_by_id), ("closed", manager))
+        self.assertState(redemption, "made_good")
+        with self.assertRaisesRegex(UserError, "closed"):
+            case.note = "None was given."
+        case.with_user(other).action_close()
+        self.assertEqual(case.closed_by_id, manager)
 
     # === A paid order that is cancelled here ===
 
