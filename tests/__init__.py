@@ -11,6 +11,7 @@ from . import (
     test_engine_flows,
     test_engine_settings,
     test_engine_transport,
+    test_health,
     test_hoot,
     test_identify,
     test_outbox,
