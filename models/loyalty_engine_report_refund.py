@@ -48,12 +48,16 @@ class LoyaltyEngineReport(models.Model):
             # The safety net finds paid returns without a row.
 
     @api.model
+    def _refund_uuid(self, payment_uuid):
+        return str(uuid.uuid5(REFUND_NAMESPACE, payment_uuid))
+
+    @api.model
     def _insert_refund(self, payment):
         """:return: whether it was not there yet"""
         order = payment.pos_order_id
         config = order.config_id
         currency = order.currency_id
-        refund_uuid = str(uuid.uuid5(REFUND_NAMESPACE, payment.uuid))
+        refund_uuid = self._refund_uuid(payment.uuid)
         employee = order["employee_id"] if "employee_id" in order._fields else None
         return self._insert_row(
             engine_id=config.loyalty_engine_id.id,
@@ -86,19 +90,7 @@ class LoyaltyEngineReport(models.Model):
     @api.model
     def _cron_build_missing(self):
         result = super()._cron_build_missing()
-        payments = self.env["pos.payment"].search(
-            [
-                ("payment_method_id.use_payment_terminal", "=", TERMINAL),
-                ("amount", "<", 0),
-                ("pos_order_id.state", "in", ("paid", "done")),
-                ("create_date", ">=", self.env.cr.now() - timedelta(days=SAFETY_NET_DAYS)),
-            ]
-        )
-        for payment in payments:
-            config = payment.pos_order_id.config_id
-            since = config.loyalty_engine_since
-            if not config.loyalty_engine_id or (since and payment.create_date < since):
-                continue
+        for payment in self._refunds_without_row():
             try:
                 with self.env.cr.savepoint():
                     self._insert_refund(payment)
@@ -106,6 +98,37 @@ class LoyaltyEngineReport(models.Model):
                 _logger.exception("loyalty engine: refund %s not written down", payment.uuid)
         self.env["ir.cron"]._commit_progress()
         return result
+
+    @api.model
+    def _refunds_without_row(self):
+        """:return: the payments in points of paid returns that the outbox lacks, oldest first"""
+        self.env.cr.execute(
+            """
+            SELECT payment.id, payment.uuid
+              FROM pos_payment payment
+              JOIN pos_payment_method method ON method.id = payment.payment_method_id
+              JOIN pos_order ON pos_order.id = payment.pos_order_id
+              JOIN pos_session session ON session.id = pos_order.session_id
+              JOIN pos_config config ON config.id = session.config_id
+             WHERE method.use_payment_terminal = %(terminal)s
+               AND payment.amount < 0
+               AND payment.uuid IS NOT NULL
+               AND pos_order.state IN ('paid', 'done')
+               AND config.loyalty_engine_id IS NOT NULL
+               AND payment.create_date >= GREATEST(%(oldest)s, config.loyalty_engine_since)
+             ORDER BY payment.id
+            """,
+            {
+                "terminal": TERMINAL,
+                "oldest": self.env.cr.now() - timedelta(days=SAFETY_NET_DAYS),
+            },
+        )
+        payments = {self._refund_uuid(key): payment for payment, key in self.env.cr.fetchall()}
+        rows = self.search_fetch(
+            [("kind", "=", "points_refund"), ("order_uuid", "in", list(payments))], ["order_uuid"]
+        )
+        missing = payments.keys() - set(rows.mapped("order_uuid"))
+        return self.env["pos.payment"].browse(sorted(payments[key] for key in missing))
 
     def _retry(self):
         """Points that an order took go back only as long as nobody else sees to them: the ledger

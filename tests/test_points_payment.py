@@ -630,6 +630,19 @@ class TestRefund(PaymentCase):
         self.settle()
         self.assertEqual(self.points(), self.member.points - 200)
 
+    def test_the_safety_net_passes_over_what_is_there(self):
+        sold, _redemption = self.sold_for_points()
+        queries = []
+        for _return in range(3):
+            self.give_back(sold, 4, quantity=1)
+            self.env.flush_all()
+            before = self.env.cr.sql_log_count
+            with self.enter_registry_test_mode():
+                self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
+            queries.append(self.env.cr.sql_log_count - before)
+        self.assertEqual(len(self.refunds()), 3)
+        self.assertEqual(queries[1], queries[2])
+
     def test_lost_answer_of_the_engine(self):
         """Sent, and the answer lost: looked up by our id, and never given twice."""
         sold, _redemption = self.sold_for_points()
