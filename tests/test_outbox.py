@@ -1,9 +1,11 @@
 import json
 import uuid
+from pathlib import Path
 from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.modules.migration import exec_script
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -15,6 +17,7 @@ from .common import LoyaltyEngineCase
 SENDER = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_sender"
 REPORT = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_report"
 CONNECTION = "odoo.addons.pos_loyalty_engine.models.loyalty_engine"
+MIGRATION = Path(__file__).parent.parent / "migrations/19.0.1.1.0/post-report_way.py"
 
 
 @tagged("post_install", "-at_install")
@@ -366,6 +369,44 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual(self.report_of(order).state, "sent")
         self.assertEqual(len(self.events()), 1)
         self.assertEqual(self.events("ORDER_PLACED"), [])
+
+    def _update_from_before_the_way(self):
+        """The module is updated from the version that did not write down where a report goes."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET way = NULL, event_type = NULL, event_path = NULL"
+        )
+        self.env.invalidate_all()
+        exec_script(self.env.cr, "19.0.1.0.0", str(MIGRATION), "pos_loyalty_engine", "post")
+        self.env.flush_all()
+
+    def test_what_was_taken_before_an_update_is_found(self):
+        self.sandbox.faults(kind="drop_after", method="POST", path="/events", times=1)
+        order = self.sell()
+        with patch.object(loyalty_engine_sender, "LOOK_UP_AFTER", (600,)):
+            self.send_reports()
+        self.assertEqual(self.report_of(order).state, "unknown")
+        self._update_from_before_the_way()
+        self.end_the_rest()
+        self._overdue(order)
+        self.send_reports()
+        self.assertEqual(len(self.events()), 1)
+        self.assertEqual((self.report_of(order).state, self.report_of(order).sends), ("sent", 1))
+
+    def test_what_waits_at_an_update_goes_where_it_went(self):
+        self.engine.reporting = "order"
+        self.sandbox.faults(kind="throttle", method="POST", path="/orders", times=1)
+        order = self.sell()
+        self.send_reports()
+        report = self.report_of(order)
+        self.assertEqual(report.state, "waiting")
+        self.assertTrue(report.body)
+        self._update_from_before_the_way()
+        self.end_the_rest()
+        self.send_reports()
+        self.assertEqual(self.report_of(order).state, "sent")
+        self.assertEqual(len(self.events("ORDER_PLACED")), 1)
+        self.assertEqual(self.events(), [])
 
     def test_a_forbidden_second_sending_is_looked_up(self):
         orders = [self.sell(), self.sell()]
