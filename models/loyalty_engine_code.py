@@ -46,6 +46,34 @@ class LoyaltyEngineCode(models.Model):
             except DiscountUnreadable as error:
                 raise ValidationError(str(error)) from error
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._check_new([(vals.get("engine_id"), vals.get("code")) for vals in vals_list])
+        return super().create(vals_list)
+
+    def write(self, vals):
+        if vals.keys() & {"engine_id", "code"}:
+            self._check_new(
+                [
+                    (vals.get("engine_id", code.engine_id.id), vals.get("code", code.code))
+                    for code in self
+                ]
+            )
+        return super().write(vals)
+
+    def _check_new(self, keys):
+        """Refuse a code that is there already before PostgreSQL does: logs tell what that refuses.
+
+        :param keys: list of (id of the connection, code) that ``self``, or new records, are to have
+        :raises ValidationError: when another record has one of them
+        """
+        others = self.sudo().search(
+            [("code", "in", [code for _engine_id, code in keys]), ("id", "not in", self.ids)]
+        )
+        there = {(other.engine_id.id, other.code) for other in others}
+        if len(set(keys)) < len(keys) or there.intersection(keys):
+            raise ValidationError(self.env._("This code is there already."))
+
     def _discount(self):
         """What the code is worth.
 

@@ -422,6 +422,7 @@ class LoyaltyEngineRedemption(models.Model):
         :return: the row
         """
         now = self.env.cr.now()
+        code = values.get("code")
         values = {
             "uuid": str(uuid.uuid4()),
             "state": "held",
@@ -433,6 +434,8 @@ class LoyaltyEngineRedemption(models.Model):
             "is_overdue": False,
             "is_compared": False,
             **values,
+            # Written once nobody else has the voucher: PostgreSQL's own log tells what it refuses.
+            "code": None,
             "discounts": Json(values.get("discounts") or []),
             "create_uid": self.env.uid,
             "write_uid": self.env.uid,
@@ -443,10 +446,16 @@ class LoyaltyEngineRedemption(models.Model):
             f"INSERT INTO loyalty_engine_redemption ({', '.join(values)})"
             f" VALUES ({', '.join(['%s'] * len(values))}) RETURNING id",
             tuple(values.values()),
-            # Whoever comes second is told by `_alone`; the log would tell the code.
+            # Whoever comes second is told by `_alone`.
             log_exceptions=False,
         )
-        self._note_step(self.env.cr.fetchone()[0], None, "held")
+        redemption_id = self.env.cr.fetchone()[0]
+        if code:
+            self.env.cr.execute(
+                "UPDATE loyalty_engine_redemption SET code = %s WHERE id = %s",
+                (code, redemption_id),
+            )
+        self._note_step(redemption_id, None, "held")
         return self._row(values["uuid"])
 
     # === Holding ===

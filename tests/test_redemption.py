@@ -4,7 +4,9 @@ from datetime import timedelta
 from decimal import Decimal
 from unittest.mock import patch
 
-from odoo.exceptions import UserError
+import psycopg2
+
+from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -758,18 +760,31 @@ class TestVouchers(RedemptionCase):
         self.assertEqual(self.hold(self.FIVE.code, order_uuid=other)["status"], "held")
 
     def test_two_tills_on_one_voucher_leave_no_code_in_the_log(self):
-        """The other one's row is not to be seen yet when this one inserts its own."""
+        """The other one's row is not to be seen yet when this one inserts its own: neither Odoo's
+        log has the code, nor the statement that PostgreSQL refuses, which is in its own."""
         self.held(self.LATER.code, benefit=self.LATER.id)
         ledger = type(self.env["loyalty.engine.redemption"])
-        claims = ledger._claims
+        claims, add, refused = ledger._claims, ledger._add, []
+
+        def watched_add(ledger, values):
+            try:
+                return add(ledger, values)
+            except psycopg2.errors.UniqueViolation as error:
+                refused.append(f"{error} {error.cursor.query.decode()}")
+                raise
+
         with (
             patch.object(ledger, "_claims", autospec=True) as looked,
+            patch.object(ledger, "_add", watched_add),
             self.assertNoLogs("odoo.sql_db", "WARNING"),
         ):
             looked.side_effect = lambda *args: [] if looked.call_count == 1 else claims(*args)
             answer = self.hold(self.LATER.code, order_uuid=str(uuid.uuid4()))
         self.assertEqual(answer["status"], "held_elsewhere")
         self.assertEqual(looked.call_count, 2)
+        self.assertEqual(len(refused), 1)
+        self.assertIn("INSERT INTO loyalty_engine_redemption", refused[0])
+        self.assertNotIn(self.LATER.code, refused[0])
 
     def test_a_static_code_is_on_an_order_once(self):
         self.sandbox.add_benefit(self.member.id, demo.BENEFITS[10].reward_id, code="SPRING")
@@ -888,6 +903,22 @@ class TestVouchers(RedemptionCase):
         options = {"quoting": '"', "separator": ",", "has_headers": False}
         result = upload.execute_import(columns, columns, options)
         self.assertFalse(result["messages"], result["messages"])
+
+    def test_own_codes_are_there_once_and_in_no_log(self):
+        """What PostgreSQL refuses is told by its own log, and by Odoo's."""
+        self.import_codes("Flyer 1", "Flyer 2")
+        codes = self.env["loyalty.engine.code"]
+        first, second = codes.search([], order="id")
+        with self.assertNoLogs("odoo.sql_db", "WARNING"):
+            for change in (
+                lambda: self.import_codes("Flyer 3", "Flyer 1"),
+                lambda: self.import_codes("Flyer 4", "Flyer 4"),
+                lambda: second.write({"code": "Flyer 1"}),
+            ):
+                with self.assertRaisesRegex((AssertionError, ValidationError), "there already"):
+                    change()
+        first.write({"code": "Flyer 1"})
+        self.assertEqual(codes.search([], order="id").mapped("code"), ["Flyer 1", "Flyer 2"])
 
     def test_own_codes_are_imported_as_they_are(self):
         self.import_codes(" Flyer 1 ", "flyer 2")
