@@ -21,7 +21,7 @@ from ..models.loyalty_engine_redemption import (
     LedgerBusy,
     NotSpendable,
 )
-from .till import TillController, now
+from .till import TillController, now, time_left
 
 LONGEST_CODE = 5000  # C-SPEC `CodeDefinition.value`
 LONGEST_REF = 512
@@ -180,45 +180,45 @@ class RedemptionController(TillController):
         return {"status": "held", "redemption": ledger._till_view(row)}
 
     def _check(self, client, terms, member_ref, code, benefit_id):
-        """Redeem the benefit if that wasn't done yet, and check its code without burning it.
+        """Redeem the benefit if that wasn't done yet, and check its code without burning it: all of
+        it in the time that a cashier waits.
 
         :return: (code, Benefit or None, Reward or None, raw discounts or None)
+        :raises EngineError: when that can't be done, or not in time
         """
+        left = time_left(terms.deadline)
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
         benefit = None
         if benefit_id:
-            benefit = client.get_benefit(benefit_id)
+            benefit = client.get_benefit(benefit_id, deadline=left())
             if not benefit.redeemed_at:
                 try:
-                    client.redeem_benefit(benefit_id, position=terms.position)
+                    client.redeem_benefit(benefit_id, position=terms.position, deadline=left())
                 except EngineOutcomeUnknown:
-                    if not client.get_benefit(benefit_id).redeemed_at:
+                    if not client.get_benefit(benefit_id, deadline=left()).redeemed_at:
                         raise
-                benefit = client.get_benefit(benefit_id)
+                benefit = client.get_benefit(benefit_id, deadline=left())
             code = benefit.code or code
         if not code:
             raise Refusal("refused", reason=request.env._("This voucher has no code."))
         check = client.validate_voucher(
             code,
             allow_future_validation=True,
-            user_identifier=redeemer._user_identifier(terms, member_ref, terms.deadline),
+            user_identifier=redeemer._user_identifier(terms, member_ref, left()),
             venue_identifier=terms.venue,
             position=terms.position,
+            deadline=left(),
         )
         benefit = check.benefit or benefit
         if check.burned_at or (benefit and benefit.burned_at):
             raise Refusal("refused", reason=request.env._("This voucher has been used."))
         reward = check.reward or (benefit and benefit.reward)
         raw = check.discounts
-        return code, benefit, reward, self._discounts_of(client, reward) if raw is None else raw
-
-    def _discounts_of(self, client, reward):
-        """A reward's raw discounts; None where none are told."""
-        if reward is None:
-            return None
-        if reward.discounts is not None:
-            return reward.discounts
-        return client.list_discounts(reward.id)
+        if raw is None and reward:
+            raw = reward.discounts
+            if raw is None:
+                raw = client.list_discounts(reward.id, deadline=left())
+        return code, benefit, reward, raw
 
     def _checked_values(self, terms, code, benefit, reward, raw, member_ref, order_uuid):
         """What the ledger keeps of a checked voucher.

@@ -888,6 +888,31 @@ class TestVouchers(RedemptionCase):
         self.assertEqual(len(answer["vouchers"]), len(self.sandbox.benefits(member=self.member.id)))
         self.assertLessEqual(len(self.discounts_asked()), 2)
 
+    def test_a_check_takes_no_longer_than_one_answer(self):
+        """However many questions it is made of, each of which is answered in time."""
+        self.engine.write({"till_deadline": 1, "voucher_user": "account_number"})
+        check = "/commands/validate_voucher"
+        for slow, never_asked, values in (
+            (("/benefits/*",), check, {"benefit": self.LATER.id}),
+            (("/benefits/*", "/commands/redeem_benefit"), check, {"benefit": self.LATER.id}),
+            (("/benefits/*", "/users/*"), check, {"benefit": self.FIVE.id}),
+            (("/users/*", check), "/discounts", {"code": self.FIVE.code}),
+            ((check, "/rewards/*/discounts"), "-", {"code": self.FIVE.code, "member_ref": ""}),
+        ):
+            with self.subTest(slow=slow):
+                self.sandbox.reset()
+                self.sandbox.set_options(
+                    voucher_answer="none", reward_currency=self.config.currency_id.name
+                )
+                self.sandbox.faults(
+                    *({"kind": "latency", "path": path, "seconds": 0.6} for path in slow)
+                )
+                self.assertEqual(self.hold(**values)["status"], "slow")
+                asked = [one["path"] for one in self.sandbox.requests()]
+                self.assertFalse([path for path in asked if path.endswith(never_asked)])
+                self.env["loyalty.engine.health"]._note_success(self.engine.id)
+        self.assertFalse(self.env["loyalty.engine.redemption"].search([]))
+
     def import_codes(self, *lines):
         """As from a file that a manager uploads."""
         columns = ["engine_id/.id", "name", "code", "discount_type", "value"]
