@@ -28,4 +28,5 @@ from . import (
     test_tours_beside,
     test_tours_points_payment,
     test_tours_spend,
+    test_translations,
 )
