@@ -1,7 +1,7 @@
 from odoo import http
 
 from ..engine import EngineRejected
-from .till import TillController, now, record_id
+from .till import TillController, now, record_id, time_left
 
 LONGEST_CODE = 512
 # The receipt waits half a second for everything, the way there and back included.
@@ -37,9 +37,9 @@ class PosLoyaltyEngine(TillController):
         if linked.loyalty_engine_ref:
             readings = [linked.loyalty_engine_ref]
         # Read now: nothing of the connection is at hand any more once the engine has answered.
-        points_value = engine._known_points_value()
+        points_value, deadline = engine._known_points_value(), engine.till_deadline
 
-        answer = self._ask(engine, lambda client: self._find_member(client, readings))
+        answer = self._ask(engine, lambda client: self._find_member(client, readings, deadline))
         lookups._record(missed=answer["status"] == "unknown")
         if answer["status"] != "found":
             return {"status": answer["status"]}
@@ -150,11 +150,15 @@ class PosLoyaltyEngine(TillController):
         if not members._is_confirmed(engine.id, ref):
             members._confirm(engine.id, ref)
 
-    def _find_member(self, client, readings):
-        """Member and wallet for the first reading of a code that the engine knows."""
+    def _find_member(self, client, readings, deadline):
+        """Member and wallet for the first reading of a code that the engine knows.
+
+        :param deadline: seconds for all readings together
+        """
+        left = time_left(deadline)
         for reading in readings[:-1]:
             try:
-                return client.get_member(reading)
+                return client.get_member(reading, deadline=left())
             except (EngineRejected, ValueError):
                 continue
-        return client.get_member(readings[-1])
+        return client.get_member(readings[-1], deadline=left())

@@ -115,6 +115,11 @@ class TestIdentify(TillCase):
         self.sandbox.faults(kind="latency", seconds=3)
         self.assertEqual(self.identify(self.member.id), {"status": "slow"})
 
+    def test_all_readings_of_a_code_take_no_longer_than_one_answer(self):
+        self.engine.write({"till_deadline": 1, "member_code_prefix": "WLL-"})
+        self.sandbox.faults(kind="latency", seconds=0.6, path="/users/*")
+        self.assertEqual(self.identify("WLL-9999999"), {"status": "slow"})
+
     def test_down_and_nobody_waits_after_three_failures(self):
         self.sandbox.stop()
         try:
