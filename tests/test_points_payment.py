@@ -641,7 +641,7 @@ class TestRefund(PaymentCase):
                 self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
             queries.append(self.env.cr.sql_log_count - before)
         self.assertEqual(len(self.refunds()), 3)
-        self.assertEqual(queries[1], queries[2])
+        self.assertLessEqual(queries[2], queries[1])
 
     def test_lost_answer_of_the_engine(self):
         """Sent, and the answer lost: looked up by our id, and never given twice."""
