@@ -28,7 +28,7 @@ MOST_WAIT = 8  # seconds at the step that spends, whatever happens
 SIDES = {"without": False, "with": True, "loyalty": False, "both": True}
 PAIRS = {"with / without": ("with", "without"), "both / loyalty": ("both", "loyalty")}
 LATENCY = 0.05  # seconds: an engine on the same machine would be no engine
-# Seconds after each sale: a cashier may look up 60 codes in a minute, and does so here 1.5 times a sale.
+# Seconds after each sale: a cashier may look up 60 codes in a minute, and here it is 1.5 a sale.
 PAUSE = 1.0
 
 
