@@ -5,6 +5,9 @@ from odoo.addons.point_of_sale.tests.common import CommonPosTest
 from ..sandbox import demo
 from .sandbox_process import SandboxProcess
 
+# Without one Odoo asks all the time whether a page is ready, which keeps the page from loading.
+PAUSE = "new Promise((resolve) => setTimeout(resolve, 100))"
+
 
 @tagged("post_install", "-at_install")
 class LoyaltyEngineCase(CommonPosTest):
@@ -154,7 +157,12 @@ class TourCase(LoyaltyEngineCase, HttpCase):
 
     def tour(self, name, cashier=None):
         cashier = cashier or self.cashier
+        tour = f"pos_loyalty_engine_{name}"
         self.start_tour(
-            f"/pos/ui/{self.config.id}", f"pos_loyalty_engine_{name}", login=cashier.login
+            f"/pos/ui/{self.config.id}",
+            tour,
+            login=cashier.login,
+            ready=f"{PAUSE}.then(() => odoo.isTourReady({tour!r}))",
+            timeout=180,
         )
         self.env.invalidate_all()

@@ -8,6 +8,7 @@ import * as PaymentScreen from "@point_of_sale/../tests/pos/tours/utils/payment_
 import * as ProductScreen from "@point_of_sale/../tests/pos/tours/utils/product_screen_util";
 import * as ReceiptScreen from "@point_of_sale/../tests/pos/tours/utils/receipt_screen_util";
 import { negate, run, scan_barcode } from "@point_of_sale/../tests/generic_helpers/utils";
+import { patient } from "@pos_loyalty_engine/../tests/tours/utils/patience_util";
 import {
     FIVE,
     TEN,
@@ -23,7 +24,7 @@ import * as Spend from "@pos_loyalty_engine/../tests/tours/utils/spend_util";
 
 function add(name, steps) {
     registry.category("web_tour.tours").add(`pos_loyalty_engine_beside_${name}`, {
-        steps: () => [...steps(), Chrome.endTour()].flat(Infinity),
+        steps: () => patient([steps(), Chrome.endTour()]),
     });
 }
 

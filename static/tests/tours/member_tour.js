@@ -12,6 +12,7 @@ import * as ReceiptScreen from "@point_of_sale/../tests/pos/tours/utils/receipt_
 import * as TicketScreen from "@point_of_sale/../tests/pos/tours/utils/ticket_screen_util";
 import { refresh, run, scan_barcode } from "@point_of_sale/../tests/generic_helpers/utils";
 import * as Member from "@pos_loyalty_engine/../tests/tours/utils/member_util";
+import { patient } from "@pos_loyalty_engine/../tests/tours/utils/patience_util";
 
 // Members of the sandbox and products of the shop, as the Python side of these tours has them
 const MIA = { code: "1000011", ref: "c0ffee00-0000-4000-8000-000000000001" };
@@ -36,7 +37,7 @@ const payCash = () => [
 
 function add(name, steps) {
     registry.category("web_tour.tours").add(`pos_loyalty_engine_${name}`, {
-        steps: () => [...steps(), Chrome.endTour()].flat(Infinity),
+        steps: () => patient([steps(), Chrome.endTour()]),
     });
 }
 

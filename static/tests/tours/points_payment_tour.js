@@ -12,6 +12,7 @@ import * as TicketScreen from "@point_of_sale/../tests/pos/tours/utils/ticket_sc
 import { inLeftSide } from "@point_of_sale/../tests/pos/tours/utils/common";
 import { refresh, scan_barcode } from "@point_of_sale/../tests/generic_helpers/utils";
 import * as Member from "@pos_loyalty_engine/../tests/tours/utils/member_util";
+import { patient } from "@pos_loyalty_engine/../tests/tours/utils/patience_util";
 
 const LINE = ".paymentlines .o_pos_loyalty_engine_payment";
 
@@ -36,7 +37,7 @@ const receiptNames = (points) => ({
 
 registry.category("web_tour.tours").add("pos_loyalty_engine_points_payment", {
     steps: () =>
-        [
+        patient([
             Chrome.startPoS(),
             Dialog.confirm("Open Register"),
             scan_barcode("1000011"),
@@ -128,5 +129,5 @@ registry.category("web_tour.tours").add("pos_loyalty_engine_points_payment", {
                 expectUnloadPage: true,
             },
             { trigger: "body", expectUnloadPage: true },
-        ].flat(Infinity),
+        ]),
 });

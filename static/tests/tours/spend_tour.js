@@ -7,6 +7,7 @@ import * as ProductScreen from "@point_of_sale/../tests/pos/tours/utils/product_
 import * as ReceiptScreen from "@point_of_sale/../tests/pos/tours/utils/receipt_screen_util";
 import * as TicketScreen from "@point_of_sale/../tests/pos/tours/utils/ticket_screen_util";
 import { refresh, scan_barcode } from "@point_of_sale/../tests/generic_helpers/utils";
+import { patient } from "@pos_loyalty_engine/../tests/tours/utils/patience_util";
 import {
     FIVE,
     TEN,
@@ -23,7 +24,7 @@ const SEND = ".payment-screen .send_payment_request";
 
 function add(name, steps) {
     registry.category("web_tour.tours").add(`pos_loyalty_engine_${name}`, {
-        steps: () => [...steps(), Chrome.endTour()].flat(Infinity),
+        steps: () => patient([steps(), Chrome.endTour()]),
     });
 }
 
