@@ -266,7 +266,9 @@ class PaymentCase(RedemptionCase):
 
 
 @tagged("post_install", "-at_install")
-class TestPayment(PaymentCase):
+class TestPointsPayment(PaymentCase):
+    # === Sales ===
+
     def test_a_sale_partly_paid_with_points(self):
         before = self.points()
         redemption = self.spent_payment("10.00")
@@ -377,10 +379,7 @@ class TestPayment(PaymentCase):
         (event,) = self.events()
         self.assertEqual(event["payload"]["redemptions"], [])
 
-
-@tagged("post_install", "-at_install")
-class TestBooks(PaymentCase):
-    """What accounting makes of points as tender."""
+    # === What accounting makes of points as tender ===
 
     def close(self, cash=0):
         data = self.pos_session.get_closing_control_data()
@@ -511,10 +510,7 @@ class TestBooks(PaymentCase):
         ):
             self.close(cash=30)
 
-
-@tagged("post_install", "-at_install")
-class TestRefund(PaymentCase):
-    """A return that is paid back in points."""
+    # === A return that is paid back in points ===
 
     def sold_for_points(self, amount="12.00"):
         redemption = self.spent_payment(amount)

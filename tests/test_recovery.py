@@ -61,8 +61,8 @@ class LeftBehind(RedemptionCase):
 
 
 @tagged("post_install", "-at_install")
-class TestOneBadRow(LeftBehind):
-    """What can't be told of one redemption stops only that one."""
+class TestRecovery(LeftBehind):
+    # === What can't be told of one redemption stops only that one ===
 
     def reactions_of(self, redemption):
         return f"/events/{self.row(redemption).event_ref}/reactions"
@@ -143,9 +143,8 @@ class TestOneBadRow(LeftBehind):
         self.assertState(bad, "spent")
         self.assertState(good, "returning")
 
+    # === The audit ===
 
-@tagged("post_install", "-at_install")
-class TestAudit(LeftBehind):
     def audited(self):
         with self.enter_registry_test_mode():
             self.audit.method_direct_trigger()
@@ -181,9 +180,8 @@ class TestAudit(LeftBehind):
     def burn(self, benefit):
         self.engine._client().validate_voucher(benefit.code, allow_future_validation=False)
 
+    # === When the job is woken ===
 
-@tagged("post_install", "-at_install")
-class TestWoken(LeftBehind):
     def test_at_the_start_of_a_till(self):
         self.env["ir.cron.trigger"].search([]).unlink()
         self.config.open_ui()
@@ -200,10 +198,7 @@ class TestWoken(LeftBehind):
         self.recover()
         self.assertIn(self.row(redemption).look_up_at, self.woken_at(self.recovery))
 
-
-@tagged("post_install", "-at_install")
-class TestDoneByHand(RedemptionCase):
-    """What a person has put right is not put right once more."""
+    # === What a person has put right is not put right once more ===
 
     def dead_refund(self):
         redemption = self.spent_points(500)
@@ -324,9 +319,8 @@ class TestDoneByHand(RedemptionCase):
         self.let_pass(120)
         self.assertEqual(self.available(), before)
 
+    # === Cases ===
 
-@tagged("post_install", "-at_install")
-class TestCases(LeftBehind):
     def test_says_what_a_burned_voucher_was_worth_and_for_whom(self):
         partner = self.env["res.partner"].create(
             {"name": "Mia Muster", "loyalty_engine_ref": self.member.id}

@@ -134,8 +134,14 @@ class RedemptionCase(TillCase):
 
 
 @tagged("post_install", "-at_install")
-class TestPoints(RedemptionCase):
-    def test_main_flow(self):
+class TestRedemption(RedemptionCase):
+    FIVE, TEN, PIE, THIRTY, HARBOUR, THREE, LATER, USED, OLD = (
+        demo.BENEFITS[number] for number in (0, 1, 2, 4, 5, 6, 7, 8, 9)
+    )
+
+    # === Points ===
+
+    def test_points_from_hold_to_sale(self):
         """Held, spent with one event, settled by the order that carries it."""
         before = self.points()
         redemption = self.held_points(500)
@@ -379,10 +385,7 @@ class TestPoints(RedemptionCase):
                 self.assertIn(self.hold_points(**values)["status"], ("failed", "limit"))
         self.assertFalse(self.env["loyalty.engine.redemption"].search([]))
 
-
-@tagged("post_install", "-at_install")
-class TestUnknown(RedemptionCase):
-    """The answer is lost: whether it happened is what the engine says later, and nothing else."""
+    # === The answer is lost: whether it happened is what the engine says later ===
 
     def spend_with(self, kind, redemption, **rule):
         self.sandbox.faults(kind=kind, method="POST", path="/events", **rule)
@@ -544,10 +547,7 @@ class TestUnknown(RedemptionCase):
         self.assertEqual(last, ["unknown"])
         self.assertState(redemption, "unknown")
 
-
-@tagged("post_install", "-at_install")
-class TestLostOrders(RedemptionCase):
-    """The sale dies after the spend."""
+    # === The sale dies after the spend ===
 
     def settle_refund(self):
         self.sandbox.wait_for_reactors()
@@ -699,12 +699,7 @@ class TestLostOrders(RedemptionCase):
             }
         )
 
-
-@tagged("post_install", "-at_install")
-class TestVouchers(RedemptionCase):
-    FIVE, TEN, PIE, THIRTY, HARBOUR, THREE, LATER, USED, OLD = (
-        demo.BENEFITS[number] for number in (0, 1, 2, 4, 5, 6, 7, 8, 9)
-    )
+    # === Vouchers ===
 
     def hold(self, code="", order_uuid=None, **values):
         return self.ask(
@@ -726,7 +721,7 @@ class TestVouchers(RedemptionCase):
     def burns(self, benefit):
         return self.sandbox.burns(benefit.id)
 
-    def test_main_flow(self):
+    def test_a_voucher_from_hold_to_sale(self):
         redemption = self.held(self.FIVE.code)
         self.assertEqual(
             redemption["discounts"],
