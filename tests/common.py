@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 from odoo.tests import HttpCase, new_test_user, tagged
 
 from odoo.addons.point_of_sale.tests.common import CommonPosTest
@@ -7,6 +9,19 @@ from .sandbox_process import SandboxProcess
 
 # Without one Odoo asks all the time whether a page is ready, which keeps the page from loading.
 PAUSE = "new Promise((resolve) => setTimeout(resolve, 100))"
+
+
+def keep_routes(case):
+    """Let a class find its routes once: after each test Odoo forgets which there are."""
+    ir_http = case.registry["ir.http"]
+    find, found = ir_http.routing_map, {}
+
+    def routing_map(http, key=None):
+        if key not in found:
+            found[key] = find(http, key)
+        return found[key]
+
+    case.startClassPatcher(patch.object(ir_http, "routing_map", routing_map))
 
 
 @tagged("post_install", "-at_install")
@@ -117,6 +132,7 @@ class TillCase(LoyaltyEngineCase, HttpCase):
         cls.config.open_ui()
         cls.pos_session = cls.config.current_session_id
         cls.pos_session.set_opening_control(0, "")
+        keep_routes(cls)
 
     def setUp(self):
         super().setUp()
@@ -149,6 +165,7 @@ class TourCase(LoyaltyEngineCase, HttpCase):
             company_id=cls.company.id,
             company_ids=[(6, 0, cls.company.ids)],
         )
+        keep_routes(cls)
 
     def setUp(self):
         super().setUp()
