@@ -1079,6 +1079,23 @@ class TestRedemption(RedemptionCase):
         self.assertState(five, "settled")
         self.assertFalse(self.cases())
 
+    def test_second_tab(self):
+        """Another page at the same till spends what is left, and nothing twice; while the first one
+        may be at the payment it takes nothing off."""
+        first, second = self.held(self.FIVE.code), self.held(self.TEN.code)
+        self.spend(first, **{first["uuid"]: "5.00"})
+        states = self.spend(first, second, till_key="tab 2", **{second["uuid"]: "3.50"})
+        self.assertEqual({one["state"] for one in states.values()}, {"spent"})
+        self.assertEqual(states[first["uuid"]]["frozen_amount"], "5")
+        self.assertEqual(len(self.burns(self.FIVE)), 1)
+        self.assertEqual(len(self.burns(self.TEN)), 1)
+        take_off = {"order_uuid": self.order_uuid, "uuids": [first["uuid"]], "till_key": "tab 2"}
+        self.assertEqual(self.ask("release", **take_off)["status"], "at_payment")
+        self.let_pass(200)
+        self.assertEqual(self.ask("release", **take_off)["status"], "done")
+        self.recover()
+        self.assertState(first, "stranded")
+
     def test_burned_at_once(self):
         self.engine.burn_moment = "at_once"
         redemption = self.held(self.FIVE.code)
@@ -1106,3 +1123,116 @@ class TestRedemption(RedemptionCase):
         self.assertEqual(given, {redemption["uuid"]: Decimal("5.00")})
         self.assertEqual(len(self.burns(self.FIVE)), 1)
         self.assertFalse(self.cases())
+
+    def store(self, redemption, quantity, off, state="draft"):
+        """As a till stores the order: so many goods at 10.00, and what the voucher takes off."""
+        order = self.env["pos.order"].search([("uuid", "=", self.order_uuid)])
+        goods = (self.product, {"qty": quantity, "price_unit": 10}, 10 * quantity)
+        discount = (
+            self.engine.discount_product_id,
+            {
+                "qty": 1,
+                "price_unit": -off,
+                "loyalty_engine_redemption": redemption["uuid"],
+            },
+            -off,
+        )
+        lines = [
+            {
+                **values,
+                "uuid": str(uuid.uuid4()),
+                "product_id": product.id,
+                "tax_ids": [[6, 0, self.product.taxes_id.ids]],
+                "price_subtotal": round(amount / 1.1, 2),
+                "price_subtotal_incl": amount,
+            }
+            for product, values, amount in (goods, discount)
+        ]
+        total = 10 * quantity - off
+        payment = {"amount": total, "payment_method_id": self.cash_payment_method.id}
+        result = self.env["pos.order"].sync_from_ui(
+            [
+                {
+                    "uuid": self.order_uuid,
+                    "id": order.id,
+                    "access_token": str(uuid.uuid4()),
+                    "session_id": self.pos_session.id,
+                    "amount_total": total,
+                    "amount_tax": round(total - total / 1.1, 2),
+                    "amount_paid": total if state == "paid" else 0,
+                    "amount_return": 0,
+                    "lines": [
+                        *([2, line.id] for line in order.lines),
+                        *([0, 0, line] for line in lines),
+                    ],
+                    "payment_ids": [[0, 0, payment]] if state == "paid" else [],
+                    "state": state,
+                    "last_order_preparation_change": "{}",
+                }
+            ]
+        )
+        self.env.invalidate_all()
+        return self.env["pos.order"].browse(result["pos.order"][0]["id"])
+
+    def test_burned_at_once_follows_the_basket(self):
+        """Burned at the scan, then a product is added: claimed, stored and expected is what it
+        takes off in the end."""
+        self.engine.burn_moment = "at_once"
+        redemption = self.held(self.TEN.code)
+        self.assertEqual((redemption["state"], redemption["frozen_amount"]), ("spent", None))
+        self.store(redemption, 3, 3)
+        states = self.spend(redemption, **{redemption["uuid"]: "4.00"})
+        self.assertEqual(states[redemption["uuid"]]["frozen_amount"], "4")
+        order = self.store(redemption, 4, 4, state="paid")
+        self.assertEqual((order.state, order.amount_total, order.amount_paid), ("paid", 36, 36))
+        self.assertAlmostEqual(sum(order.lines.mapped("price_subtotal_incl")), 36)
+        self.recover()
+        row = self.row(redemption)
+        self.assertEqual((row.state, row.claimed_amount), ("settled", 4))
+        self.assertTrue(row.is_compared)
+        worth = {redemption["uuid"]: Decimal("4.00")}
+        self.assertEqual(order._loyalty_engine_given_discounts(), worth)
+        self.assertEqual(order._loyalty_engine_expected_discounts([redemption]), worth)
+        self.assertEqual(len(self.burns(self.TEN)), 1)
+        self.assertFalse(self.cases())
+
+    def test_burned_at_once_is_claimed_without_the_engine(self):
+        self.engine.burn_moment = "at_once"
+        redemption = self.held(self.FIVE.code)
+        self.env["loyalty.engine.health"]._note_failure(self.engine.id, "down")
+        self.env.cr.execute("UPDATE loyalty_engine_health SET failures = 3")
+        self.rest_on()
+        states = self.spend(redemption, **{redemption["uuid"]: "5.00"})
+        self.assertEqual(states[redemption["uuid"]]["frozen_amount"], "5")
+
+    def test_burned_at_once_and_not_claimed(self):
+        """The ledger is busy when it comes to the claim: the answer is no refusal, and the sale is
+        settled all the same, by what the order carries."""
+        self.engine.burn_moment = "at_once"
+        redemption = self.held(self.TEN.code)
+        with patch.object(
+            self.env.registry["loyalty.engine.redemption"], "_freeze", side_effect=LedgerBusy
+        ):
+            states = self.spend(redemption, **{redemption["uuid"]: "4.00"})
+        told = states[redemption["uuid"]]
+        self.assertEqual((told["state"], told["frozen_amount"]), ("spent", None))
+        self.store(redemption, 4, 4, state="paid")
+        self.recover()
+        self.assertState(redemption, "settled")
+        self.assertTrue(self.row(redemption).is_compared)
+        self.assertEqual(len(self.burns(self.TEN)), 1)
+        self.assertFalse(self.cases())
+
+    def test_burned_at_once_and_cancelled(self):
+        """The customer walks away: the voucher is gone, and a person gives another one."""
+        self.engine.burn_moment = "at_once"
+        redemption = self.held(self.TEN.code)
+        order = self.store(redemption, 3, 3)
+        self.recover()
+        self.assertState(redemption, "spent")
+        order.action_pos_order_cancel()
+        self.recover()
+        self.assertState(redemption, "stranded")
+        (case,) = self.cases("burned")
+        self.assertIn("10 % off", case.what)
+        self.assertEqual(len(self.burns(self.TEN)), 1)

@@ -2,7 +2,14 @@ import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
 import { formatPoints } from "@pos_loyalty_engine/app/utils/member_words";
-import { isGone, isOpen, isSpent, isTender } from "@pos_loyalty_engine/app/utils/redemption_words";
+import {
+    closesBasket,
+    isGone,
+    isOpen,
+    isSpent,
+    isTender,
+    isUnclaimed,
+} from "@pos_loyalty_engine/app/utils/redemption_words";
 
 // Payment lines with these are still paper: no money has moved, none is being moved.
 const UNPAID = new Set([undefined, null, false, "", "pending", "retry", "reversed"]);
@@ -49,9 +56,7 @@ patch(PosOrder.prototype, {
 
     /** Whether something was spent that the basket gave a right to: then it is closed. */
     get loyaltyEngineIsClosed() {
-        return Boolean(
-            this.uiState.loyaltyEngine.redemptions?.some((item) => isSpent(item) && !isTender(item))
-        );
+        return Boolean(this.uiState.loyaltyEngine.redemptions?.some(closesBasket));
     },
 
     /** Whether money has moved for this order, or is just being moved. */
@@ -59,11 +64,11 @@ patch(PosOrder.prototype, {
         return this.payment_ids.some((payment) => !UNPAID.has(payment.payment_status));
     },
 
-    /** What must be spent before this order may be paid. */
+    /** What must be spent, or claimed where it was burned at once, before this order may be paid. */
     get loyaltyEngineUnspent() {
         return this.loyaltyEngineRedemptions.filter(
             (item) =>
-                isOpen(item) &&
+                (isOpen(item) || isUnclaimed(item)) &&
                 // Points that are a payment are spent by their payment.
                 !isTender(item) &&
                 // A voucher that this basket gives no right to is not burned for nothing.

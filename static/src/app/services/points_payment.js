@@ -63,8 +63,9 @@ export class PointsPayment {
      * @param {Object} [wanted]
      * @param {number} [wanted.points] so many at most, instead of what the amount is worth
      * @param {string} [wanted.pin] of a manager
-     * @returns {Promise<{status: string}>} "spent"; "unclear" when nobody knows yet; "not_taken"
-     *  with `reason`; or why nothing could be held: see `holdInWords`
+     * @returns {Promise<{status: string}>} "spent"; "unanswered" when nobody has told in time,
+     *  "unclear" when nobody knows yet; "not_taken" with `reason`; or why nothing could be held: see
+     *  `holdInWords`
      */
     take(order, payment, wanted = {}) {
         return this.desk._during(order, { kind: "add" }, () => this._take(order, payment, wanted));
@@ -121,7 +122,7 @@ export class PointsPayment {
         }
         if (item && isUnclear(item)) {
             // The claim stays with the line: who tries it again asks what came of it.
-            return { status: "unclear" };
+            return unclear(item);
         }
         this._unclaim(payment);
         this.drop(order, redemption.uuid);
@@ -155,7 +156,7 @@ export class PointsPayment {
                 return this._adopt(order, payment, item);
             }
             if (isUnclear(item)) {
-                return { status: "unclear" };
+                return unclear(item);
             }
         }
         this._unclaim(payment);
@@ -316,4 +317,9 @@ export class PointsPayment {
             return { status: "spent", isLess: currency.round(asked - amount) > 0 };
         });
     }
+}
+
+/** Whether points were taken is not known: for want of an answer, or because that was the answer. */
+function unclear({ state, isUnanswered }) {
+    return { status: isUnanswered || state === "spending" ? "unanswered" : "unclear" };
 }

@@ -10,6 +10,7 @@ import { RedeemingOverlay } from "@pos_loyalty_engine/app/components/redeeming_o
 import { VoucherPopup } from "@pos_loyalty_engine/app/components/popups/voucher_popup/voucher_popup";
 import { LOOK_LIMIT, UNSURE } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import {
+    closesBasket,
     holdInWords,
     isGone,
     isOnOrder,
@@ -485,8 +486,9 @@ export class RedemptionDesk {
                 const isTooLate =
                     isTaken && !isTender(item) && isOnOrder(item) && !(known && isOnOrder(known));
                 const wasUnclear = known?.state === "unknown";
-                if (isTooLate || (wasUnclear && item.state === "spending")) {
-                    return { ...item, state: "unknown" };
+                const isUnanswered = wasUnclear && item.state === "spending";
+                if (isTooLate || isUnanswered) {
+                    return { ...item, state: "unknown", isUnanswered };
                 }
                 if ((wasUnclear || known?.isSetAside) && item.state === "held") {
                     const reason = known.reason || _t("not redeemed; it can be put back");
@@ -699,13 +701,14 @@ export class RedemptionDesk {
             return true;
         }
         if (order.loyaltyEnginePaymentTaken) {
-            return this._tooLate(order, unspent);
+            const unburned = unspent.filter((item) => !isSpent(item));
+            return !unburned.length || this._tooLate(order, unburned);
         }
         const basket = order.loyaltyEngineBasket;
         await this._during(order, { kind: "spend", of: unspent.length }, async () => {
             const list = await this._askToSpend(order, unspent);
             // Before anything else can change it
-            order.uiState.loyaltyEngine.closedBasket ||= list.some(isSpent) && basket;
+            order.uiState.loyaltyEngine.closedBasket ||= list.some(closesBasket) && basket;
             this._set(order, list);
         });
         const wanted = new Set(unspent.map(({ uuid }) => uuid));
@@ -860,7 +863,11 @@ export class RedemptionDesk {
         if (!lines.length) {
             lines.push(_t("The order has changed in the meantime."));
         }
-        if ([...now.values()].some(({ state }) => state === "unknown")) {
+        const unclear = [...now.values()].filter(({ state }) => state === "unknown");
+        if (unclear.some(({ isUnanswered }) => isUnanswered)) {
+            lines.push("", _t("To ask again before you take the payment, tap ⟳ beside it."));
+        }
+        if (unclear.length) {
             lines.push(
                 "",
                 _t(
@@ -929,6 +936,11 @@ export class RedemptionDesk {
      */
     async mayDissolve(order) {
         await this.ensure(order);
+        // Also what closes no basket: it is gone at the engine.
+        const spent = this._all(order).filter(isSpent);
+        if (spent.length && !(await this._askAboutSpent(order, spent))) {
+            return false;
+        }
         const held = this._all(order).filter(isOnOrder);
         if (held.length) {
             if (!(await this._release(order, held))) {
@@ -1233,7 +1245,8 @@ export class RedemptionDesk {
 }
 
 /**
- * Redemptions as a till goes on without them: what the server says of them may be another thing.
+ * Redemptions as a till goes on without them: what the server says of them may be another thing. What
+ * is unknown here for want of an answer is marked, to be told from what the server does not know.
  *
  * @param {Object[]} redemptions
  * @param {Object[]} some of them
@@ -1244,15 +1257,16 @@ export class RedemptionDesk {
 function without(redemptions, some, state, reason, isMeant = () => true) {
     const uuids = new Set(some.map(({ uuid }) => uuid));
     return redemptions.map((item) =>
-        uuids.has(item.uuid) && isMeant(item)
-            ? { ...item, state, reason, isSetAside: state === "refused" }
+        uuids.has(item.uuid) && !isSpent(item) && isMeant(item)
+            ? {
+                  ...item,
+                  state,
+                  reason,
+                  isSetAside: state === "refused",
+                  isUnanswered: state === "unknown",
+              }
             : item
     );
-}
-
-/** Whether the basket must stay as it is for the sake of a redemption. */
-function closesBasket(redemption) {
-    return isSpent(redemption) && !isTender(redemption);
 }
 
 /** Whether a code is a GTIN (EAN, UPC): 8, 12, 13 or 14 digits, the last of them the check digit. */

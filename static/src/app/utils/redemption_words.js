@@ -22,6 +22,12 @@ export const isTender = ({ booking }) => booking === "payment";
 export const isUnclear = ({ state }) => UNCLEAR.has(state);
 /** The engine was asked for it, and perhaps has done it. */
 export const isSent = (redemption) => isSpent(redemption) || isUnclear(redemption);
+/** Burned at once: what it is worth follows the basket until it is claimed at the payment. */
+export const isUnclaimed = (redemption) =>
+    isSpent(redemption) && !isTender(redemption) && redemption.frozen_amount === null;
+/** The basket must stay as it is for the sake of a redemption. */
+export const closesBasket = (redemption) =>
+    isSpent(redemption) && !isTender(redemption) && !isUnclaimed(redemption);
 
 /**
  * How a redemption is shown.
@@ -29,7 +35,7 @@ export const isSent = (redemption) => isSpent(redemption) || isUnclear(redemptio
  * @param {Object} redemption
  * @returns {{icon: string, color: string, words: string}}
  */
-export function stateInWords({ state, reason, isTakenOff }) {
+export function stateInWords({ state, reason, isTakenOff, isUnanswered }) {
     if (isTakenOff) {
         return { icon: "fa-undo", color: "text-warning", words: untoldInWords() };
     }
@@ -50,11 +56,17 @@ export function stateInWords({ state, reason, isTakenOff }) {
         case "settled":
             return { icon: "fa-check-circle", color: "text-success", words: _t("redeemed") };
         case "unknown":
-            return {
-                icon: "fa-question-circle",
-                color: "text-warning",
-                words: _t("not known whether redeemed; not in this total"),
-            };
+            return isUnanswered
+                ? {
+                      icon: "fa-hourglass-o",
+                      color: "text-warning",
+                      words: _t("no answer in time; not in this total: look again, or go on without"),
+                  }
+                : {
+                      icon: "fa-question-circle",
+                      color: "text-warning",
+                      words: _t("not known whether redeemed; not in this total: go on without"),
+                  };
         case "expired":
             return {
                 icon: "fa-clock-o",

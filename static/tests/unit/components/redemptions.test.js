@@ -7,6 +7,7 @@ import {
     press,
     queryAll,
     queryAllTexts,
+    queryOne,
     waitFor,
 } from "@odoo/hoot-dom";
 import { mockService, mountWithCleanup } from "@web/../tests/web_test_helpers";
@@ -80,7 +81,7 @@ test("where nothing is switched on the strip is as it was", async () => {
     expect(".o_pos_loyalty_engine_open_points").toHaveCount(0);
 });
 
-test("held, spending, spent, unknown and refused look different", async () => {
+test("held, spending, spent, unknown, unanswered and refused look different", async () => {
     const { order, desk } = await setupSpending();
     await desk.addVoucher(order, { code: "v0" });
     const rows = ["held", "spending", "spent", "unknown", "refused"].map((state) =>
@@ -91,16 +92,18 @@ test("held, spending, spent, unknown and refused look different", async () => {
             reason: state === "refused" ? "used before" : "",
         })
     );
+    rows.push(voucher("unanswered", { state: "unknown", isUnanswered: true }));
     order.setLoyaltyEngineRedemptions(rows);
     await mountWithCleanup(RedemptionList, { props: { order } });
     const icons = queryAll(".o_pos_loyalty_engine_redemption > i").map((el) => el.className);
-    expect(new Set(icons).size).toBe(5);
+    expect(new Set(icons).size).toBe(6);
     expect(queryAllTexts(".o_pos_loyalty_engine_redemption_state")).toEqual([
         "redeemed when the sale is paid",
         "being redeemed",
         "redeemed",
-        "not known whether redeemed; not in this total",
+        "not known whether redeemed; not in this total: go on without",
         "used before",
+        "no answer in time; not in this total: look again, or go on without",
     ]);
     // What can't be helped has no button; what is unclear can be looked at.
     const buttons = (state) =>
@@ -108,7 +111,7 @@ test("held, spending, spent, unknown and refused look different", async () => {
     expect(buttons("held")).toEqual(["Take it off"]);
     expect(buttons("spending")).toEqual(["Look again"]);
     expect(buttons("spent")).toEqual(["Cancel the redemption"]);
-    expect(buttons("unknown")).toEqual(["Look again"]);
+    expect(buttons("unknown")).toEqual(["Look again", "Look again"]);
     expect(buttons("refused")).toEqual(["Dismiss"]);
 });
 
@@ -118,6 +121,34 @@ test("a voucher that the basket gives no right to says why", async () => {
     await mountWithCleanup(RedemptionList, { props: { order } });
     expect(".o_pos_loyalty_engine_redemption_state").toHaveText(/^Only for purchases from/);
     expect(".o_pos_loyalty_engine_redemption_worth").toHaveText("");
+});
+
+test("one that was burned at once, for a basket that it is not for, says both", async () => {
+    const { order } = await setupSpending();
+    order.setLoyaltyEngineRedemptions([voucher("v1", { state: "spent", min_amount: "100.00" })]);
+    await mountWithCleanup(RedemptionList, { props: { order } });
+    expect(".o_pos_loyalty_engine_redemption > i").toHaveClass("fa-check-circle");
+    expect(".o_pos_loyalty_engine_redemption_state").toHaveText(/^Only for purchases from/);
+});
+
+test("of many the one that was added last is seen", async () => {
+    const { order, desk } = await setupSpending();
+    for (const code of ["v1", "v2", "v3", "v4", "v5"]) {
+        await desk.addVoucher(order, { code });
+    }
+    await mountWithCleanup(MemberPanel, { props: { order } });
+    const list = queryOne(".o_pos_loyalty_engine_redemptions");
+    const isSeen = (name) => {
+        const row = queryOne(`.o_pos_loyalty_engine_redemption:contains(${name})`);
+        const [top, bottom] = [row.offsetTop - list.offsetTop, row.offsetHeight];
+        return top >= list.scrollTop - 1 && top + bottom <= list.scrollTop + list.clientHeight + 1;
+    };
+    expect(list.scrollHeight).toBeGreaterThan(list.clientHeight);
+    expect(isSeen("v5")).toBe(true);
+    await desk.addVoucher(order, { code: "v6" });
+    await animationFrame();
+    expect(isSeen("v6")).toBe(true);
+    expect(isSeen("v1")).toBe(false);
 });
 
 test("one tap takes a held voucher off", async () => {

@@ -420,6 +420,23 @@ describe("not taken", () => {
         expect(stateOf(line)).toEqual([5, "done", "p1", 500]);
     });
 
+    test("no answer in time has words of its own", async () => {
+        const till = await setupPoints({
+            answers: {
+                spend: (_params, rows) => {
+                    rows[0].state = "spending";
+                    return { status: "done", redemptions: rows };
+                },
+            },
+        });
+        const { line, words } = await refused(till);
+        expect(words).toInclude("No answer came in time");
+        expect(stateOf(line)).toEqual([5, "retry", "p1", 500]);
+        till.ledger.rows[0].state = "unknown";
+        await till.screen.sendPaymentRequest(line);
+        expect(till.dialogs.at(-1).body).toInclude("Nobody knows yet");
+    });
+
     test("unknown, and the line removed: the server is told", async () => {
         const till = await setupPoints({
             answers: {

@@ -7,6 +7,7 @@ import { effect } from "@web/core/utils/reactive";
 import { patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { CustomerDisplayPosAdapter } from "@point_of_sale/app/customer_display/customer_display_adapter";
 import { isGtin } from "@pos_loyalty_engine/app/services/redemption_desk";
+import { stateInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 import { found, watchNotifications } from "../utils";
 import {
     duration,
@@ -388,8 +389,50 @@ describe("spend", () => {
         expect(result).toBe(false);
         expect(states(order)).toEqual(["v1 unknown"]);
         expect(order.priceIncl).toBe(TOTAL);
+        expect(dialogs[0].body).toMatch(/Voucher v1: no answer in time/);
+        expect(dialogs[0].body).toMatch(/To ask again/);
         expect(dialogs[0].body).toMatch(/points come back by themselves/);
         expect(desk.standsBefore(order)).toBe(false);
+    });
+
+    test("the server does not know either: said otherwise, and as payable", async () => {
+        const { store, desk, order } = await setupSpending({
+            answers: {
+                spend: (_params, rows) => {
+                    rows[0].state = "unknown";
+                    return { status: "done", redemptions: rows };
+                },
+            },
+        });
+        await desk.addVoucher(order, { code: "v1" });
+        const dialogs = watchDialogs(store);
+        expect(await desk.mayPay(order)).toBe(false);
+        expect(dialogs[0].body).toMatch(/Voucher v1: not known whether redeemed/);
+        expect(dialogs[0].body).not.toMatch(/no answer in time|To ask again/);
+        expect(dialogs[0].body).toMatch(/points come back by themselves/);
+        expect(order.priceIncl).toBe(TOTAL);
+        expect(desk.standsBefore(order)).toBe(false);
+    });
+
+    test("no answer in time: a look learns that the server does not know", async () => {
+        const { store, desk, order, ledger } = await setupSpending({
+            answers: {
+                spend: (_params, rows) => {
+                    rows[0].state = "spending";
+                    return { status: "done", redemptions: rows };
+                },
+            },
+        });
+        const wordsOf = () => stateInWords(order.loyaltyEngineShown[0]).words;
+        await desk.addVoucher(order, { code: "v1" });
+        watchDialogs(store);
+        await desk.mayPay(order);
+        expect(wordsOf()).toMatch(/^no answer in time/);
+        await desk.refresh(order);
+        expect(wordsOf()).toMatch(/^no answer in time/);
+        ledger.rows[0].state = "unknown";
+        await desk.refresh(order);
+        expect(wordsOf()).toMatch(/^not known whether redeemed/);
     });
 
     for (const state of ["held", "spending", "unknown"]) {
@@ -515,6 +558,100 @@ describe("spend", () => {
         expect(await desk.mayPay(order)).toBe(true);
         expect(order.priceIncl).toBe(TOTAL - 5);
         expect(times(ledger, "spend")).toBe(1);
+    });
+
+    const TEN_PERCENT = [{ type: "PERCENTAGE", value: "10", skus: [], venues: [] }];
+
+    async function burnAtOnce(answers = {}) {
+        const row = voucher("v1", { state: "spent", discounts: TEN_PERCENT });
+        const hold_voucher = (_params, rows) => {
+            rows.push(row);
+            return { status: "held", redemption: { ...row } };
+        };
+        const till = await setupSpending({ answers: { ...answers, hold_voucher } });
+        await till.desk.addVoucher(till.order, { code: "v1" });
+        return till;
+    }
+
+    test("burned at once: follows the basket, and is claimed when it comes to paying", async () => {
+        const { store, desk, order, ledger } = await burnAtOnce();
+        expect(order.priceIncl).toBeCloseTo(TOTAL - 1.79);
+        expect(order.loyaltyEngineIsClosed).toBe(false);
+        await addProduct(store, order);
+        const total = order.priceIncl;
+        const worth = order.loyaltyEngineValueOf(order.loyaltyEngineShown[0]);
+        expect(worth).toBeGreaterThan(1.79);
+        expect(desk.standsBefore(order)).toBe(true);
+        expect(await desk.mayPay(order)).toBe(true);
+        expect(ledger.params.claims).toEqual([{ uuid: "v1", amount: worth.toFixed(2) }]);
+        expect(order.priceIncl).toBe(total);
+        expect(order.loyaltyEngineIsClosed).toBe(true);
+        expect(desk.standsBefore(order)).toBe(false);
+    });
+
+    test("burned at once: it stays on the order, whatever becomes of the claim", async () => {
+        const { store, desk, order, ledger } = await burnAtOnce({
+            spend: () => ({ status: "busy" }),
+            redemptions: () => ({ status: "busy" }),
+        });
+        const total = order.priceIncl;
+        expect(await desk.mayPay(order)).toBe(true);
+        const payment = payIn(store, order, "bank");
+        payment.setPaymentStatus("done");
+        expect(await desk.mayPay(order)).toBe(true);
+        expect(order.priceIncl).toBe(total);
+        expect(states(order)).toEqual(["v1 spent"]);
+        expect(times(ledger, "release")).toBe(0);
+    });
+
+    test("burned at once, and given up: said, and told to the server", async () => {
+        const { store, desk, order, ledger } = await burnAtOnce();
+        const dialogs = watchDialogs(store, (props) => props.confirm?.());
+        await desk.remove(order, order.loyaltyEngineShown[0]);
+        expect(dialogs[0].body).toMatch(/A used voucher can't be used again/);
+        expect(ledger.rows[0].state).toBe("returning");
+        expect(order.priceIncl).toBe(TOTAL);
+    });
+
+    test("burned at once: its order becomes no other one's without a question", async () => {
+        const { store, desk, order, ledger } = await burnAtOnce();
+        let isSure = false;
+        const dialogs = watchDialogs(store, (props) => (isSure ? props.confirm() : props.cancel()));
+        expect(await desk.mayDissolve(order)).toBe(false);
+        expect(dialogs).toHaveLength(1);
+        expect(ledger.asked).toEqual(["hold_voucher"]);
+        isSure = true;
+        expect(await desk.mayDissolve(order)).toBe(true);
+        expect(ledger.rows[0].state).toBe("returning");
+    });
+
+    test("burned at once, and points: both are claimed by one press", async () => {
+        const { desk, order, ledger } = await burnAtOnce();
+        await desk.addPoints(order, { points: 200 });
+        const total = order.priceIncl;
+        expect(await desk.mayPay(order)).toBe(true);
+        expect(ledger.params.claims).toEqual([
+            { uuid: "v1", amount: "1.79" },
+            { uuid: "p1", amount: "2.00" },
+        ]);
+        expect(order.priceIncl).toBe(total);
+        expect(times(ledger, "spend")).toBe(1);
+    });
+
+    test("burned at once, and points refused: the voucher stays, and the next press claims it", async () => {
+        const { store, desk, order, ledger } = await burnAtOnce({
+            spend: (_params, rows) => {
+                rows[1].state = "refused";
+                return { status: "done", redemptions: rows };
+            },
+        });
+        await desk.addPoints(order, { points: 200 });
+        watchDialogs(store);
+        expect(await desk.mayPay(order)).toBe(false);
+        expect(states(order)).toEqual(["v1 spent", "p1 refused"]);
+        delete ledger.answers.spend;
+        expect(await desk.mayPay(order)).toBe(true);
+        expect(ledger.params.claims).toEqual([{ uuid: "v1", amount: "1.79" }]);
     });
 
     test("several: how far it is is looked at, and only when it takes long", async () => {

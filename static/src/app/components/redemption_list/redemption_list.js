@@ -1,10 +1,11 @@
-import { Component } from "@odoo/owl";
+import { Component, useEffect, useRef } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { formatCurrency } from "@web/core/currency";
 import { usePos } from "@point_of_sale/app/hooks/pos_hook";
 import {
     isOnOrder,
     isSpent,
+    isUnclaimed,
     nameInWords,
     stateInWords,
 } from "@pos_loyalty_engine/app/utils/redemption_words";
@@ -17,6 +18,14 @@ export class RedemptionList extends Component {
     setup() {
         this.pos = usePos();
         this.desk = this.pos.loyaltyEngineRedemptionDesk;
+        const list = useRef("list");
+        // Where there is no room for all, the one that was added last is seen.
+        useEffect(
+            () => {
+                list.el.scrollTop = list.el.scrollHeight;
+            },
+            () => [this.props.order.uuid, this.props.order.loyaltyEngineShown.length]
+        );
     }
 
     get rows() {
@@ -24,10 +33,12 @@ export class RedemptionList extends Component {
         return order.loyaltyEngineShown.map((redemption) => {
             const { icon, color, words } = stateInWords(redemption);
             const worth = isOnOrder(redemption) ? order.loyaltyEngineValueOf(redemption) : 0;
-            const isIdle = redemption.state === "held" && order.currency.isZero(worth);
+            const isHeld = redemption.state === "held";
+            const isIdle =
+                (isHeld || isUnclaimed(redemption)) && order.currency.isZero(worth);
             return {
                 redemption,
-                icon: isIdle ? "fa-pause-circle-o" : icon,
+                icon: isIdle && isHeld ? "fa-pause-circle-o" : icon,
                 color: isIdle ? "text-warning" : color,
                 words: isIdle ? redemption.reason || _t("takes nothing off this basket") : words,
                 // As it should be: a line is enough. What went wrong has all its words.

@@ -118,11 +118,19 @@ export class PaymentLoyaltyEngine extends PaymentInterface {
         switch (answer?.status) {
             case "spent":
                 return true;
+            case "unanswered":
+                return this._refuse(
+                    payment,
+                    _t(
+                        "No answer came in time. Try again to ask whether the points were taken; or remove the line and take another payment: then they come back by themselves."
+                    ),
+                    _t("No answer in time")
+                );
             case "unclear":
                 return this._refuse(
                     payment,
                     _t(
-                        "Nobody knows yet whether the points were taken. Try again in a moment to ask; or remove the line and take another payment: then they come back by themselves."
+                        "Nobody knows yet whether the points were taken. Remove the line and take another payment: then they come back by themselves."
                     ),
                     _t("Not known yet")
                 );
