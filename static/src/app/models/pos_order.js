@@ -316,7 +316,10 @@ patch(PosOrder.prototype, {
         const known = new Map(redemptions.map((redemption) => [redemption.uuid, redemption]));
         const keyOf = (uuid, taxes) => `${uuid} ${keyOfTaxes(taxes)}`;
         const present = new Map();
-        for (const line of this.loyaltyEngineDiscountLines) {
+        // Of two for the same, from two devices, the one that the server has had longer stays.
+        for (const line of this.loyaltyEngineDiscountLines.toSorted(
+            (a, b) => b.isSynced - a.isSynced || a.id - b.id
+        )) {
             const key = keyOf(line.loyalty_engine_redemption, line.tax_ids);
             if (present.has(key)) {
                 line.delete();

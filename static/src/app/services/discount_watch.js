@@ -14,7 +14,8 @@ patch(PosStore.prototype, {
         }
         const waiting = new Set();
         const recompute = batched(() => {
-            const orders = [...waiting];
+            // While the device synchronisation loads, it does that itself, in time.
+            const orders = this.deviceSync.loyaltyEngineIsLoading ? [] : [...waiting];
             waiting.clear();
             orders.forEach((order) => order.recomputeLoyaltyEngineDiscounts());
         });

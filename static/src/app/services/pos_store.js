@@ -55,13 +55,20 @@ patch(PosStore.prototype, {
     // The server's answer replaces the whole order, and with it a member that came in the meantime.
     async postSyncAllOrders(orders) {
         const result = await super.postSyncAllOrders(...arguments);
+        this.restoreLoyaltyEngine(orders);
+        return result;
+    },
+
+    /** Put right what orders of the server's have brought about here. */
+    restoreLoyaltyEngine(orders) {
+        // Not while the till is being loaded
         if (this.loyaltyEngineDesk) {
             for (const order of orders) {
                 order.restoreLoyaltyEngineMember();
                 this.loyaltyEnginePointsPayment.restore(order);
+                order.recomputeLoyaltyEngineDiscounts();
             }
         }
-        return result;
     },
 
     createNewOrder() {
@@ -154,12 +161,19 @@ patch(PosStore.prototype, {
     },
 
     async printReceipt({ basic = false, order = this.getOrder() } = {}) {
-        if (!basic && this.loyaltyEngineDesk) {
+        if (!basic) {
+            await this.readLoyaltyEngineReceipt(order);
+        }
+        return super.printReceipt(...arguments);
+    },
+
+    /** Know what a receipt tells of points and vouchers. Waits half a second at most. */
+    async readLoyaltyEngineReceipt(order) {
+        if (this.loyaltyEngineDesk) {
             await Promise.all([
                 this.loyaltyEngineDesk.readReceipt(order),
                 this.loyaltyEngineRedemptionDesk.readReceipt(order),
             ]);
         }
-        return super.printReceipt(...arguments);
     },
 });

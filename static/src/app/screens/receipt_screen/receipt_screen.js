@@ -13,7 +13,7 @@ patch(ReceiptScreen.prototype, {
     },
 
     async _sendReceiptToCustomer() {
-        await this.pos.loyaltyEngineDesk?.readReceipt(this.currentOrder);
+        await this.pos.readLoyaltyEngineReceipt(this.currentOrder);
         return super._sendReceiptToCustomer(...arguments);
     },
 });
