@@ -16,6 +16,16 @@ async function setup() {
     return { store, order, notifications: watchNotifications(store) };
 }
 
+test("a discount takes one line, and has no price a unit", async () => {
+    const { order } = await setup();
+    order.lines[0].price_type = "manual";
+    await mountWithCleanup(OrderSummary);
+    const discounts = order.loyaltyEngineDiscountLines.length;
+    expect(".orderline").toHaveCount(2 + discounts);
+    // That of the goods whose price was changed
+    expect(".orderline .price-per-unit").toHaveCount(1);
+});
+
 test("the numpad does not change a discount, and says why", async () => {
     const { store, order, notifications } = await setup();
     const [line] = order.loyaltyEngineDiscountLines;
