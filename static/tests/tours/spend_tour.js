@@ -28,6 +28,21 @@ function add(name, steps) {
     });
 }
 
+const leaveBasket = () => ({
+    content: "leave the basket as it is",
+    trigger: ".modal:contains('stays as it is') .btn-secondary",
+    run: "click",
+});
+
+const takeDeclinedPaymentOff = () => [
+    { content: "it can be sent again", trigger: SEND },
+    {
+        content: "take the declined payment off",
+        trigger: ".payment-screen .paymentline .delete-button",
+        run: "click",
+    },
+];
+
 // --- Vouchers ---
 
 // A code that nothing in the shop has, and no member: a voucher, here without a member
@@ -257,11 +272,7 @@ add("terminal", () => [
     // Declined: the voucher is spent, and the basket closed
     PaymentScreen.clickBack(),
     ProductScreen.clickDisplayedProduct("Ten dollars no tax"),
-    {
-        content: "leave the basket as it is",
-        trigger: ".modal:contains('stays as it is') .btn-secondary",
-        run: "click",
-    },
+    leaveBasket(),
     ProductScreen.totalAmountIs("35.00"),
     ProductScreen.clickPayButton(),
     Spend.declines(false),
@@ -351,21 +362,28 @@ add("spend_reload", () => [
     refresh(),
     Spend.isIn("spent", FIVE.name),
     PaymentScreen.totalIs("35.00"),
-    {
-        content: "take the declined payment off",
-        trigger: ".payment-screen .paymentline .delete-button",
-        run: "click",
-    },
+    takeDeclinedPaymentOff(),
     PaymentScreen.clickPaymentMethod("Cash"),
     PaymentScreen.clickValidate(),
     ReceiptScreen.isShown(),
     ReceiptScreen.totalAmountContains("35.00"),
 ]);
 
+// One voucher is spent, the payment declined; another one is held.
 add("spend_save", () => [
     openRegister(),
+    Spend.giveTerminal("Bank"),
+    Spend.declines(true),
     sellThreeProducts(),
     scanFive(),
+    ProductScreen.clickPayButton(),
+    PaymentScreen.clickPaymentMethod("Bank"),
+    Spend.isIn("spent", FIVE.name),
+    Spend.wasCharged(35),
+    takeDeclinedPaymentOff(),
+    PaymentScreen.clickBack(),
+    scan_barcode(TEN.code),
+    Spend.isHeld(TEN.name, "3.50"),
     {
         content: "save the order for another till",
         trigger: ".product-screen .control-buttons button:has(.fa-upload)",
@@ -379,12 +397,19 @@ add("spend_save", () => [
 add("spend_other_till", () => [
     Chrome.startPoS(),
     Chrome.clickOrders(),
-    TicketScreen.selectOrderByPrice("35.00"),
+    TicketScreen.selectOrderByPrice("31.50"),
     TicketScreen.loadSelectedOrder(),
-    Spend.isHeld(FIVE.name, "5.00"),
-    ProductScreen.totalAmountIs("35.00"),
+    Spend.isIn("spent", FIVE.name),
+    Spend.isHeld(TEN.name, "3.50"),
+    ProductScreen.totalAmountIs("31.50"),
+    // The basket is closed here too
+    ProductScreen.clickDisplayedProduct("Ten dollars no tax"),
+    leaveBasket(),
+    ProductScreen.totalAmountIs("31.50"),
     payCash(),
-    ReceiptScreen.totalAmountContains("35.00"),
+    Spend.receiptTells("voucher", FIVE.name),
+    Spend.receiptTells("voucher", TEN.name),
+    ReceiptScreen.totalAmountContains("31.50"),
 ]);
 
 add("spend_delete", () => [
