@@ -1,6 +1,6 @@
 from odoo.tests import tagged
 
-from .spend_tour_case import FIVE, TEN, SpendTourCase
+from .spend_tour_case import FIVE, MIA, TEN, SpendTourCase
 
 
 @tagged("post_install", "-at_install", "-standard", "beside")
@@ -108,19 +108,63 @@ class TestToursBeside(SpendTourCase):
                 ],
             }
         )
+        card = self.card_of_odoo(100)
+        again = self.sandbox.add_benefit(MIA.id, FIVE.reward_id, code="MIA-FIVE-2")
         self.tour("beside_discounts")
 
-        first, second = self.paid()
+        first, second, third = self.paid()
         self.assertEqual((first.amount_total, first.amount_paid), (44.09, 44.09))
         self.assertEqual(self.discounts(first), [5])
         self.assertEqual(self.ledger(first), {"voucher": ("settled", 5)})
         self.assertEqual((second.amount_total, second.amount_paid), (32, 32))
         self.assertEqual(self.discounts(second), [4])
         self.assertEqual(self.ledger(second), {"voucher": ("settled", 4)})
-        self.assertEqual(self.burned(), [FIVE.id, TEN.id])
+        # 100 points of Odoo's card for 10.00, and a point for each of the 35.00 before that.
+        self.assertEqual((third.amount_total, third.amount_paid), (25, 25))
+        self.assertEqual(third.partner_id, card.partner_id)
+        self.assertEqual(card.points, 35)
+        self.assertEqual(self.discounts(third), [5])
+        self.assertEqual(self.ledger(third), {"voucher": ("settled", 5)})
+        self.assertEqual(self.burned(), [FIVE.id, TEN.id, again["id"]])
         self.assertFalse(self.env["loyalty.engine.case"].search([]))
         self.send_reports()
-        self.assertEqual([event["payload"]["total"] for event in self.events()], [44.09, 32])
+        self.sandbox.wait_for_reactors()
+        # Several are sent side by side.
+        totals = [event["payload"]["total"] for event in self.events()]
+        self.assertEqual(sorted(totals), [25, 32, 44.09])
+        # The engine's points are the member's alone, for what was paid.
+        self.assertEqual(self.points(), MIA.points + 25)
+
+    def card_of_odoo(self, points):
+        """A customer who is the member Mia, and has a card of pos_loyalty with these points."""
+        program = self.env["loyalty.program"].create(
+            {
+                "name": "Odoo's card",
+                "program_type": "loyalty",
+                "trigger": "auto",
+                "applies_on": "both",
+                "pos_config_ids": [(6, 0, self.config.ids)],
+                "rule_ids": [(0, 0, {"reward_point_mode": "money", "reward_point_amount": 1})],
+                "reward_ids": [
+                    (
+                        0,
+                        0,
+                        {
+                            "reward_type": "discount",
+                            "discount": 10,
+                            "discount_mode": "per_order",
+                            "discount_applicability": "order",
+                            "required_points": 100,
+                            "description": "Ten for the card",
+                        },
+                    )
+                ],
+            }
+        )
+        customer = self.env["res.partner"].create({"name": "Mia", "loyalty_engine_ref": MIA.id})
+        return self.env["loyalty.card"].create(
+            {"program_id": program.id, "partner_id": customer.id, "points": points}
+        )
 
     def test_online_payment(self):
         """What is held is spent before the customer sees the code to pay with, and not after."""

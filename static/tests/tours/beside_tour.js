@@ -12,6 +12,7 @@ import { patient } from "@pos_loyalty_engine/../tests/tours/utils/patience_util"
 import {
     FIVE,
     TEN,
+    identify,
     openRegister,
     payCash,
     scanFive,
@@ -154,6 +155,33 @@ add("discounts", () => [
     standsStill(),
     payCash(),
     ReceiptScreen.totalAmountContains("32.00"),
+    ReceiptScreen.clickNextOrder(),
+
+    // A card of pos_loyalty's own beside the engine's member: earned on, and spent, on one order
+    identify(),
+    sellThreeProducts(),
+    scan_barcode("MIA-FIVE-2"),
+    Spend.isHeld(FIVE.name, "5.00"),
+    {
+        content: "the customer's card has enough for a reward",
+        trigger: ".product-screen .control-buttons .more-btn.active",
+        run: "click",
+    },
+    {
+        content: "take a reward",
+        trigger: ".modal .control-buttons button.highlight:contains('Reward')",
+        run: "click",
+    },
+    {
+        content: "the one of the card",
+        trigger: ".selection-item:contains('Ten for the card')",
+        run: "click",
+    },
+    ProductScreen.totalAmountIs("25.00"),
+    standsStill(),
+    payCash(),
+    Spend.receiptTells("voucher", FIVE.name),
+    ReceiptScreen.totalAmountContains("25.00"),
 ]);
 
 // --- pos_online_payment ---

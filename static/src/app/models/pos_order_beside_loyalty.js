@@ -2,9 +2,20 @@ import { patch } from "@web/core/utils/patch";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
 
 /** The same order for who counts its lines, with other ones in their place. */
-const withLines = (order, lines) => Object.create(order, { getOrderlines: { value: () => lines } });
+const withLines = (order, lines, others = {}) =>
+    Object.create(order, { getOrderlines: { value: () => lines }, ...others });
 
-const goodsOf = (order) => order.getOrderlines().filter((line) => !line.isLoyaltyEngineDiscount);
+/** The same order without discounts of ours: what is left of it, and what that costs. */
+function withoutDiscounts(order) {
+    const taken = order.loyaltyEngineDiscountLines.reduce(
+        (sum, line) => sum + line.prices.total_included,
+        0
+    );
+    const goods = order.getOrderlines().filter((line) => !line.isLoyaltyEngineDiscount);
+    return withLines(order, goods, {
+        priceIncl: { value: order.currency.round(order.priceIncl - taken) },
+    });
+}
 
 // Of pos_loyalty, where that is installed. It takes each line for a product, with a quantity and a
 // price that may be the lowest of all: a discount of ours is none. Its discounts are on the goods, ours
@@ -31,7 +42,7 @@ patch(PosOrder.prototype, {
 
     _getRewardLineValues() {
         return this.loyaltyEngineDiscountLines.length
-            ? super._getRewardLineValues.apply(withLines(this, goodsOf(this)), arguments)
+            ? super._getRewardLineValues.apply(withoutDiscounts(this), arguments)
             : super._getRewardLineValues(...arguments);
     },
 });
