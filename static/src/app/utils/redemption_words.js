@@ -60,7 +60,9 @@ export function stateInWords({ state, reason, isTakenOff, isUnanswered }) {
                 ? {
                       icon: "fa-hourglass-o",
                       color: "text-warning",
-                      words: _t("no answer in time; not in this total: look again, or go on without"),
+                      words: _t(
+                          "no answer in time; not in this total: look again, or go on without"
+                      ),
                   }
                 : {
                       icon: "fa-question-circle",

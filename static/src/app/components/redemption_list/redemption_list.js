@@ -34,8 +34,7 @@ export class RedemptionList extends Component {
             const { icon, color, words } = stateInWords(redemption);
             const worth = isOnOrder(redemption) ? order.loyaltyEngineValueOf(redemption) : 0;
             const isHeld = redemption.state === "held";
-            const isIdle =
-                (isHeld || isUnclaimed(redemption)) && order.currency.isZero(worth);
+            const isIdle = (isHeld || isUnclaimed(redemption)) && order.currency.isZero(worth);
             return {
                 redemption,
                 icon: isIdle && isHeld ? "fa-pause-circle-o" : icon,
