@@ -112,6 +112,18 @@ class Teller:
     def _hold(self, hold):
         return wait_until(hold, f"in '{self.name}' something was held", HOLD_LIMIT, 0.5)
 
+    def spend(self, order, redemption):
+        """The cashier tries until it is spent: for other stories the engine may be down just now.
+
+        :return: list of the redemption
+        """
+        return wait_until(
+            lambda: order.till.spend(order, [redemption]),
+            f"in '{self.name}' something was spent",
+            HOLD_LIMIT,
+            0.5,
+        )
+
     def expect(self, is_so, text):
         if not is_so:
             self.findings.append(f"{self.name}: {text}")
@@ -363,7 +375,7 @@ def second_till_spends_before_the_points_land(t):
 def points_back_that_land_after_a_look(t):
     order = t.order()
     redemption = t.hold_points(order, SPENT)
-    t.till.spend(order, [redemption])
+    t.spend(order, redemption)
     with t.held_back(order, redemption):
         t.till.give_up(order)
         t.wait_for_state(redemption, "returning")
@@ -376,7 +388,7 @@ def points_back_that_land_after_a_look(t):
 def points_back_whose_answer_is_lost(t):
     order = t.order()
     redemption = t.hold_points(order, SPENT)
-    t.till.spend(order, [redemption])
+    t.spend(order, redemption)
     order.aim_at_points({"kind": "drop_after"}, redemption)
     t.till.give_up(order)
     t.wait_until_sent_back(redemption)
@@ -399,7 +411,7 @@ def sent_again_and_then_the_first_one_lands(t):
     t.sandbox.set_options(duplicates="conflict")
     sold, given_up = t.order(), t.order()
     redemption = t.hold_points(given_up, SPENT)
-    t.till.spend(given_up, [redemption])
+    t.spend(given_up, redemption)
     sold.aim({"kind": "hold"}, "POST", "/events", body=f'"{sold.uuid}"')
     with t.held_back(given_up, redemption):
         t.till.give_up(given_up)
@@ -426,7 +438,7 @@ def reaction_held_back_while_a_second_till_spends(t):
     t.sandbox.set_options(redeem_reactor="held")
     first, other = t.order(member), t.another_till(1)
     redemption = t.hold_points(first, SPENT)
-    t.till.pay(first, t.till.spend(first, [redemption]))
+    t.till.pay(first, t.spend(first, redemption))
     t.wait_for_state(redemption, "settled")
     second = t.order(member, other)
     more = other.hold_points(second, SPENT)
@@ -530,7 +542,7 @@ def another_channel_spends_while_points_go_back(t):
     member = t.member(is_pure=False)
     order = t.order(member)
     redemption = t.hold_points(order, SPENT)
-    t.till.spend(order, [redemption])
+    t.spend(order, redemption)
     order.aim_at_points({"kind": "drop_after"}, redemption)
     t.till.give_up(order)
     t.wait_until_sent_back(redemption)
@@ -544,7 +556,7 @@ def reactor_that_is_switched_off(t):
     t.sandbox.set_options(redeem_reactor="off")
     order = t.order()
     redemption = t.hold_points(order, SPENT)
-    t.till.spend(order, [redemption])
+    t.spend(order, redemption)
     t.till.give_up(order)
     # It reacts within a moment, or never.
     time.sleep(1)
@@ -559,7 +571,7 @@ def refund_that_is_capped(t):
     t.sandbox.set_options(refund_cap=100)
     order = t.order()
     redemption = t.hold_points(order, SPENT)
-    t.till.spend(order, [redemption])
+    t.spend(order, redemption)
     t.till.give_up(order)
     t.wait_for_state(redemption, "returned")
     t.sandbox.set_options(refund_cap=-1)
@@ -648,7 +660,7 @@ def own_code_at_two_tills(t):
     first, second = t.order(), t.order(till=other)
     mine = t.hold_voucher(first, code)
     t.expect(other.hold_voucher(second, code) is None, "a code of our own is held twice")
-    t.till.pay(first, t.till.spend(first, [mine]))
+    t.till.pay(first, t.spend(first, mine))
     again = other.hold_voucher(second, code)
     t.expect(again is None, "a code of our own is held again after it was spent")
     other.pay(second, other.spend(second, [again]) if again else [])
@@ -664,7 +676,7 @@ def own_code_of_a_sale_that_dies(t):
     t.expect_state(mine, "released", limit=30)
     second = t.order()
     again = t.hold_voucher(second, code)
-    t.till.pay(second, t.till.spend(second, [again]))
+    t.till.pay(second, t.spend(second, again))
     t.expect_at_last(again, "settled")
 
 
@@ -687,7 +699,7 @@ def points_as_payment_for_a_sale_that_dies(t):
     till = t.till_with_points_as_payment()
     order = t.order(till=till)
     redemption = t.hold_points(order, SPENT)
-    till.spend(order, [redemption])
+    t.spend(order, redemption)
     till.give_up(order)
     t.expect_at_last(redemption, "returned")
     t.expect_at_last_events(redemption, "REDEEMED_POINTS", "POINTS_REFUND")
@@ -699,7 +711,7 @@ def return_paid_back_in_points(t):
     till = t.till_with_points_as_payment()
     order = t.order(till=till)
     redemption = t.hold_points(order, SPENT)
-    till.pay(order, till.spend(order, [redemption]))
+    till.pay(order, t.spend(order, redemption))
     t.wait_for_state(redemption, "settled")
     wait_until(lambda: t.query("shown_at", redemption), "the points were taken", 30)
     t.stage.arm_kill("after _allot_refund")
@@ -726,7 +738,7 @@ def two_clicks(t):
 def cancelled_elsewhere_while_at_the_terminal(t):
     order = t.order()
     redemption = t.hold_points(order, SPENT)
-    spent = t.till.spend(order, [redemption])
+    spent = t.spend(order, redemption)
     t.expect(t.till.is_protected_from_neighbour(order), "another till could delete it")
     other = t.another_till(0, key="another")
     answer = other.ask("abandon", order, till_key=other.key)
@@ -740,7 +752,7 @@ def cancelled_elsewhere_while_at_the_terminal(t):
 def paid_offline_comes_after_three_days(t):
     order = t.order()
     redemption = t.hold_points(order, SPENT)
-    t.till.close(order, t.till.spend(order, [redemption]))
+    t.till.close(order, t.spend(order, redemption))
     time.sleep(5)
     t.stage.database_of_thread(
         "UPDATE loyalty_engine_redemption SET sent_at = sent_at - interval '3 days',"
@@ -773,7 +785,7 @@ def payment_longer_than_its_lease(t):
     """Nobody can prevent that, but a manager must be told."""
     order = t.order()
     redemption = t.hold_points(order, SPENT)
-    spent = t.till.spend(order, [redemption])
+    spent = t.spend(order, redemption)
     wait_until(
         lambda: not t.till.is_protected_from_neighbour(order), "the lease ran out", 60, pause=2
     )
@@ -827,7 +839,7 @@ def reactions_that_are_not_read(t):
     t.sandbox.set_options(redeem_reactor="held")
     first, second = t.order(member, till), t.order(member, till)
     redemption = t.hold_points(first, SPENT)
-    till.pay(first, till.spend(first, [redemption]))
+    till.pay(first, t.spend(first, redemption))
     t.wait_for_state(redemption, "settled")
     more = till.hold_points(second, SPENT)
     t.expect(more is None, "points are held that are spent already")
@@ -841,7 +853,7 @@ def points_that_nobody_sees_taken(t):
     till = t.till_of("blind")
     order = t.order(till=till)
     redemption = t.hold_points(order, SPENT)
-    till.spend(order, [redemption])
+    t.spend(order, redemption)
     till.give_up(order)
     t.expect_at_last(redemption, "stranded")
     t.expect_case_at_last(redemption, "points")
