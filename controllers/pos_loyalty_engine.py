@@ -1,7 +1,10 @@
+import time
+
 from odoo import http
 
 from ..engine import EngineRejected
-from .till import TillController, now, record_id, time_left
+from ..models.loyalty_engine_redeemer import time_left
+from .till import TillController, now, record_id
 
 LONGEST_CODE = 512
 # The receipt waits half a second for everything, the way there and back included.
@@ -155,10 +158,10 @@ class PosLoyaltyEngine(TillController):
 
         :param deadline: seconds for all readings together
         """
-        left = time_left(deadline)
+        ends = time.monotonic() + deadline
         for reading in readings[:-1]:
             try:
-                return client.get_member(reading, deadline=left())
+                return client.get_member(reading, deadline=time_left(ends))
             except (EngineRejected, ValueError):
                 continue
-        return client.get_member(readings[-1], deadline=left())
+        return client.get_member(readings[-1], deadline=time_left(ends))

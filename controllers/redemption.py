@@ -15,13 +15,14 @@ from ..engine import (
     EngineOutcomeUnknown,
     read_discounts,
 )
+from ..models.loyalty_engine_redeemer import time_left
 from ..models.loyalty_engine_redemption import (
     FREE_STATES,
     HeldElsewhere,
     LedgerBusy,
     NotSpendable,
 )
-from .till import TillController, now, time_left
+from .till import TillController, now
 
 LONGEST_CODE = 5000  # C-SPEC `CodeDefinition.value`
 LONGEST_REF = 512
@@ -186,28 +187,30 @@ class RedemptionController(TillController):
         :return: (code, Benefit or None, Reward or None, raw discounts or None)
         :raises EngineError: when that can't be done, or not in time
         """
-        left = time_left(terms.deadline)
+        ends = time.monotonic() + terms.deadline
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
         benefit = None
         if benefit_id:
-            benefit = client.get_benefit(benefit_id, deadline=left())
+            benefit = client.get_benefit(benefit_id, deadline=time_left(ends))
             if not benefit.redeemed_at:
                 try:
-                    client.redeem_benefit(benefit_id, position=terms.position, deadline=left())
+                    client.redeem_benefit(
+                        benefit_id, position=terms.position, deadline=time_left(ends)
+                    )
                 except EngineOutcomeUnknown:
-                    if not client.get_benefit(benefit_id, deadline=left()).redeemed_at:
+                    if not client.get_benefit(benefit_id, deadline=time_left(ends)).redeemed_at:
                         raise
-                benefit = client.get_benefit(benefit_id, deadline=left())
+                benefit = client.get_benefit(benefit_id, deadline=time_left(ends))
             code = benefit.code or code
         if not code:
             raise Refusal("refused", reason=request.env._("This voucher has no code."))
         check = client.validate_voucher(
             code,
             allow_future_validation=True,
-            user_identifier=redeemer._user_identifier(terms, member_ref, left()),
+            user_identifier=redeemer._user_identifier(terms, member_ref, time_left(ends)),
             venue_identifier=terms.venue,
             position=terms.position,
-            deadline=left(),
+            deadline=time_left(ends),
         )
         benefit = check.benefit or benefit
         if check.burned_at or (benefit and benefit.burned_at):
@@ -217,7 +220,7 @@ class RedemptionController(TillController):
         if raw is None and reward:
             raw = reward.discounts
             if raw is None:
-                raw = client.list_discounts(reward.id, deadline=left())
+                raw = client.list_discounts(reward.id, deadline=time_left(ends))
         return code, benefit, reward, raw
 
     def _checked_values(self, terms, code, benefit, reward, raw, member_ref, order_uuid):

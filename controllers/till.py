@@ -94,12 +94,5 @@ def find(model, value, names):
     return request.env[model].sudo().search_fetch([("id", "=", record_id(value))], names)
 
 
-def time_left(seconds):
-    """:return: function that tells how many of these seconds are left, from now on; at least a
-    moment: a time limit of 0 would mean none"""
-    ends = time.monotonic() + seconds
-    return lambda: max(ends - time.monotonic(), 0.05)
-
-
 def now():
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

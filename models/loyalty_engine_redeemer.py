@@ -157,7 +157,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
             for row in ledger._alone("_unshown", terms.engine_id, member_ref, MOST_REACTIONS):
                 self._look_for_reaction(terms, row, ends)
         read_at = ledger._alone("_now")
-        balance = terms.client.get_wallet(member_ref, deadline=_left(ends)).balance
+        balance = terms.client.get_wallet(member_ref, deadline=time_left(ends)).balance
         if balance is None:
             raise EngineAnswerUnreadable("the wallet has no balance")
         return balance, read_at
@@ -166,7 +166,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
     def _look_for_reaction(self, terms, row, ends):
         """:raises EngineError: when the engine can't be asked"""
         try:
-            reactions = terms.client.get_event_reactions(row["event_ref"], deadline=_left(ends))
+            reactions = terms.client.get_event_reactions(row["event_ref"], deadline=time_left(ends))
         except (EngineRejected, EngineAuthFailed, EngineAnswerUnreadable) as error:
             _logger.info("loyalty engine %s: %s", terms.engine_id, error)
             return
@@ -309,7 +309,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         """
         client, reference = terms.client, f"redemption {row['uuid']}"
         if row["kind"] == "voucher":
-            user = self._user_identifier(terms, row["member_ref"], _left(ends))
+            user = self._user_identifier(terms, row["member_ref"], time_left(ends))
 
             def burn(deadline):
                 before = datetime.now(timezone.utc)
@@ -352,7 +352,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
     def _send(self, terms, row, send, ends):
         """Send what was written down, and write down what came of it."""
         try:
-            event_ref = send(min(_left(ends), terms.deadline))
+            event_ref = send(min(time_left(ends), terms.deadline))
         except EngineRejected as error:
             self._write(row, "refused", reason=(error.message or str(error))[:200])
             return False
@@ -481,6 +481,6 @@ def _worth(row, amount, step):
     return {**row, "points": min(points, needed), "amount": amount}
 
 
-def _left(ends):
+def time_left(ends):
     """Seconds until ``ends``, at least a moment: a limit of 0 would mean none."""
     return max(ends - time.monotonic(), 0.05)
