@@ -1,24 +1,27 @@
-"""pytest plugin of bin/test for two processes: the tours and the unit tests of the browser, which
-wait for what is drawn, go one after the other in one of them; any other class stays together."""
+"""pytest plugin of bin/test for several processes. A class stays in one of them; the tours, which
+wait for what is drawn, all go one after the other in the same one."""
 
 from unittest.mock import patch
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-BROWSER_MODULES = ("test_hoot", "test_tours")
+# What takes longest comes first.
+FIRST = TOURS, UNITS = "test_tours", "test_hoot"
 
 
-def _is_browser(item):
-    return item.path.stem.startswith(BROWSER_MODULES)
+class Scheduling(LoadScopeScheduling):
+    def _split_scope(self, nodeid):
+        return TOURS if f"/{TOURS}" in nodeid else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    # They take longest, and come first.
-    items.sort(key=lambda item: not _is_browser(item))
-    for item in items:
-        group = "browser" if _is_browser(item) else item.nodeid.rsplit("::", 1)[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: [not item.path.stem.startswith(stem) for stem in FIRST])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -345,7 +345,8 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             if points is not None:
                 self._ledger("_note_shown", row["uuid"], -points)
             else:
-                is_late = (now - row["sent_at"]).total_seconds() > late_after
+                since = row["spent_at"] or row["sent_at"]
+                is_late = (now - since).total_seconds() > late_after
                 again = now + LATE_REACTION_AFTER if is_late else now
                 self._ledger("_put_off", row["uuid"], again)
 

@@ -161,6 +161,12 @@ class LoyaltyEngineRedemption(models.Model):
     )
     lease_key = fields.Char(readonly=True, groups="base.group_system")
     sent_at = fields.Datetime(readonly=True)
+    spent_at = fields.Datetime(
+        string="Known to Be Spent Since",
+        readonly=True,
+        help="A request that arrives late is found hours after it was sent; from then on it is "
+        "waited for what the engine makes of it.",
+    )
     event_ref = fields.Char(string="Event at the Engine", readonly=True)
     shown_at = fields.Datetime(
         string="In the Balance Since",
@@ -368,6 +374,8 @@ class LoyaltyEngineRedemption(models.Model):
         values["state"] = to
         if to in ENDED_STATES:
             values["look_up_at"] = None
+        if to == "spent" and to not in from_states:
+            values["spent_at"] = self.env.cr.now()
         names = ", ".join(f"{name} = %({name})s" for name in values)
         shortened = ", code = NULL" if to in ENDED_STATES and to != "expired" else ""
         self.env.cr.execute(

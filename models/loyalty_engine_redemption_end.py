@@ -96,7 +96,7 @@ class LoyaltyEngineRedemption(models.Model):
         """End what is spent: settled if its order is stored, paid, and carries it; given back if
         the cashier took it off, or the order is lost or was paid without it.
 
-        :param late_after: seconds in which a request can be late
+        :param late_after: seconds after which nobody waits any more to see that points are taken
         """
         row = self._row(redemption_uuid)
         fate = self._fate(row)
@@ -126,12 +126,17 @@ class LoyaltyEngineRedemption(models.Model):
                 ("spent",),
                 self.env._("%s The engine has taken no points for it.", why),
             )
-        elif (self.env.cr.now() - row["sent_at"]).total_seconds() > late_after:
+        elif self._seconds_spent(row) > late_after:
             self._strand(
                 row["uuid"],
                 ("spent",),
                 self.env._("%s Whether the engine has taken the points can't be seen.", why),
             )
+
+    @api.model
+    def _seconds_spent(self, row):
+        """For how many seconds it is known that the engine has it."""
+        return (self.env.cr.now() - (row["spent_at"] or row["sent_at"])).total_seconds()
 
     @api.model
     def _queue_refund(self, row):

@@ -240,7 +240,8 @@ class LoyaltyEngineRedemption(models.Model):
         )
         report = self.env.cr.dictfetchone()
         now = self.env.cr.now()
-        if points is None and (now - report["sent_at"]).total_seconds() <= late_after:
+        since = report["taken_at"] or report["sent_at"]
+        if points is None and (now - since).total_seconds() <= late_after:
             self._put_off_refund(report_id, now)
             return
         self.env.cr.execute(

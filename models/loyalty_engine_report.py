@@ -114,6 +114,11 @@ class LoyaltyEngineReport(models.Model):
     )
     sends = fields.Integer(string="Times Sent", readonly=True)
     sent_at = fields.Datetime(string="Last Sent", readonly=True)
+    taken_at = fields.Datetime(
+        string="Known to Be Taken Since",
+        readonly=True,
+        help="Later than it was sent, where the answer was lost.",
+    )
     due_at = fields.Datetime(string="Next Step", readonly=True)
     refused = fields.Boolean(
         readonly=True, help="The engine said no, so that the body may be built anew."

@@ -411,7 +411,8 @@ class LoyaltyEngineSender(models.AbstractModel):
     def _write_sent(self, sent):
         """:param sent: list of (report id, id of the event, the engine's answer in short)"""
         self._update(
-            "state = 'sent', event_ref = new.ref, reason = NULL, due_at = NULL,"
+            "state = 'sent', taken_at = now() AT TIME ZONE 'UTC', event_ref = new.ref,"
+            " reason = NULL, due_at = NULL,"
             " answer = concat_ws(E'\\n', report.answer, new.answer)",
             "(id, ref, answer)",
             sent,

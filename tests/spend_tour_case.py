@@ -98,7 +98,8 @@ class SpendTourCase(TourCase):
         self.env.cr.execute(
             """
             UPDATE loyalty_engine_redemption
-               SET sent_at = sent_at - %(passed)s, look_up_at = look_up_at - %(passed)s,
+               SET sent_at = sent_at - %(passed)s, spent_at = spent_at - %(passed)s,
+                   look_up_at = look_up_at - %(passed)s,
                    lease_until = lease_until - %(passed)s
             """,
             {"passed": timedelta(seconds=seconds)},

@@ -9,7 +9,7 @@ from odoo.tools import mute_logger
 from ..models import loyalty_engine_case
 from ..sandbox import demo
 from .test_points_payment import PaymentCase
-from .test_redemption import LATE, RECOVERY, RedemptionCase
+from .test_redemption import LATE, RECOVERY, REDEEMER, RedemptionCase
 
 FIVE, TEN, PIE = demo.BENEFITS[:3]
 
@@ -176,6 +176,28 @@ class TestRecovery(LeftBehind):
         self.assertEqual(len(self.woken_at(self.audit)), 1)
         self.audited()
         self.assertState(redemption, "spent")
+
+    def test_points_that_it_finds_are_waited_for(self):
+        """They have just arrived, and their reaction is on its way: no person is needed yet."""
+        redemption = self.held_points(500)
+        self.sandbox.faults(kind="hold", path="/events", body=redemption["uuid"])
+        with patch(f"{REDEEMER}.SPEND_LIMIT", 2.5):
+            self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "unknown")
+        self.end_the_rest()
+        self.let_pass(LATE)
+        self.recover()
+        self.assertState(redemption, "released")
+        self.sandbox.set_options(redeem_reactor="held")
+        self.sandbox.clear_faults()
+        self.sandbox.wait_until(lambda: self.events("REDEEMED_POINTS"), "the event came")
+        self.audited()
+        self.recover()
+        self.assertState(redemption, "spent")
+        self.sandbox.set_options(redeem_reactor="on")
+        self.sandbox.wait_for_reactors()
+        self.recover()
+        self.assertState(redemption, "returning")
+        self.assertFalse(self.cases())
 
     def burn(self, benefit):
         self.engine._client().validate_voucher(benefit.code, allow_future_validation=False)
@@ -492,9 +514,13 @@ class TestReturnedPoints(PaymentCase):
         report = self.give_points_back(refund_reactor="off")
         self.assertFalse(report.points_known)
         self.assertFalse(self.cases())
+        # Its answer was lost, and it was found only now: the reaction may be on its way.
+        late = {"passed": timedelta(seconds=LATE + 10)}
+        self.env.cr.execute("UPDATE loyalty_engine_report SET sent_at = sent_at - %(passed)s", late)
+        self.recover()
+        self.assertFalse(self.cases())
         self.env.cr.execute(
-            "UPDATE loyalty_engine_report SET sent_at = sent_at - %s",
-            (timedelta(seconds=LATE + 10),),
+            "UPDATE loyalty_engine_report SET taken_at = taken_at - %(passed)s", late
         )
         for _time in range(2):
             self.recover()

@@ -101,7 +101,8 @@ class RedemptionCase(TillCase):
         self.env.cr.execute(
             """
             UPDATE loyalty_engine_redemption
-               SET sent_at = sent_at - %(passed)s, hold_until = hold_until - %(passed)s,
+               SET sent_at = sent_at - %(passed)s, spent_at = spent_at - %(passed)s,
+                   hold_until = hold_until - %(passed)s,
                    lease_until = lease_until - %(passed)s, look_up_at = look_up_at - %(passed)s,
                    create_date = create_date - %(passed)s
             """,
