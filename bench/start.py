@@ -13,7 +13,9 @@ from .servers import Cashier, Database, OdooServer, SandboxProcess
 from .till import Till
 
 MOST_RATIO = 1.05
-MOST_SCRIPT = 60_000  # bytes, minified
+# Bytes, minified: for members, reports and receipts, and for what spends. The latter is in every
+# till from the start, because a till that is offline must be able to judge an order that it finds.
+MOST_SCRIPT = 60_000 + 100_000
 SIDES = ("without", "with")
 STARTS = ("first", "next")
 
@@ -77,6 +79,7 @@ def measure(databases, shops, count, pairs):
                     - median([found[name] for found in both["without"]])
                 ),
             )
+    table.row("script, without", scripts["without"], "bytes")
     table.row("script more", scripts["with"] - scripts["without"], "bytes", most=MOST_SCRIPT)
     loads = {
         side: databases[side].in_odoo(
