@@ -148,8 +148,7 @@ def validate(till, sandbox, member, sales):
     ]
     table.row("with a voucher: added, median of pairs", median(added), "ms", most=MOST_ADDED)
     table.note(
-        f"half of the pairs between {percentile(added, 0.25):.0f}"
-        f" and {percentile(added, 0.75):.0f}"
+        f"half of the pairs between {percentile(added, 0.25):.0f} and {percentile(added, 0.75):.0f}"
     )
     table.row("plain: calls of the engine before the receipt", calls, most=0)
     ours = [address for address in wanted if "/pos_loyalty_engine/" in address]

@@ -32,9 +32,11 @@ from .credentials import AdminToken
 from .errors import (
     EngineAuthFailed,
     EngineError,
+    EngineLookupCutShort,
     EngineLookupIncomplete,
     EngineOutcomeUnknown,
     EngineRejected,
+    EngineUnreachable,
 )
 from .settings import EngineSettings
 from .transport import Answer, Deadline, Observer, Request, Transport, judge_envelope
@@ -233,8 +235,8 @@ class LoyaltyEngineClient:
         engine's clock.
 
         A reference that is not in the result is not there: EngineLookupIncomplete is raised where
-        the search could not go back far enough. `deadline` is for all pages together, by default
-        `settings.background_deadline`.
+        the search could not go back far enough, EngineLookupCutShort where only its time was over.
+        `deadline` is for all pages together, by default `settings.background_deadline`.
         """
         ends = self._in_background(deadline)
         keys, wanted = reference_path.split("."), set(references)
@@ -243,7 +245,16 @@ class LoyaltyEngineClient:
         last: list[Event] = []
         newest_first = True
         for _page in range(max_pages if wanted else 0):
-            events = self._list_events(SEARCH_PAGE, len(seen), "DESC", None, ends)
+            try:
+                events = self._list_events(SEARCH_PAGE, len(seen), "DESC", None, ends)
+            except (EngineUnreachable, EngineOutcomeUnknown) as error:
+                if seen and not ends.remaining():
+                    raise EngineLookupCutShort(
+                        f"no time left after {len(seen)} events",
+                        found=found,
+                        endpoint="GET /events",
+                    ) from error
+                raise
             # An empty page is the end; a short one may be the engine's own limit.
             if not events:
                 return found

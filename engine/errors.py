@@ -126,6 +126,13 @@ class EngineLookupIncomplete(EngineOutcomeUnknown):
         self.found = dict(found or {})
 
 
+class EngineLookupCutShort(EngineLookupIncomplete):
+    """The time for a search was over while the engine still answered: another one may get further.
+
+    It says nothing against the engine, and nothing about what is not in `found`.
+    """
+
+
 def describe_failure(status: int, code: str = "", message: str = "") -> str:
     """Return an HTTP status with the engine's own, already cleaned words."""
     return ", ".join(filter(None, (f"HTTP {status}", code, message)))

@@ -9,6 +9,7 @@ from ..engine import (
     EngineAnswerUnreadable,
     EngineAuthFailed,
     EngineError,
+    EngineLookupCutShort,
     EngineLookupIncomplete,
     EngineOutcomeUnknown,
     EngineRejected,
@@ -73,10 +74,11 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         """Take every open redemption as far as it goes today. Never raises: Odoo switches off a job
         that keeps failing.
 
-        Dead senders come first and last: nothing of theirs waits for an engine that is slow.
+        Dead senders come first and last, and what is paid comes first: nothing of theirs waits for
+        an engine that is slow, or is lost with a process that dies while it asks.
         """
         engines = list(self._engines())
-        self._do((self._expire_holds, self._doubt_dead_senders), engines)
+        self._do((self._expire_holds, self._doubt_dead_senders, self._settle_paid), engines)
         self._ask(engines)
         self._do(
             (
@@ -282,6 +284,9 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         try:
             found = self.env["loyalty.engine.redeemer"]._find_events(terms, rows, deadline)
             otherwise = (False, None)
+        except EngineLookupCutShort as error:
+            _logger.info("loyalty engine %s: %s", terms.engine_id, error)
+            return {uuid: (True, event.id) for uuid, event in error.found.items()}
         except EngineLookupIncomplete as error:
             found = error.found
         except EngineError as error:
@@ -394,6 +399,16 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         self._ledger("_put_off", row["uuid"], self._ledger("_now") + ASK_AGAIN_AFTER)
 
     # === The one writer of ends ===
+
+    @api.model
+    def _settle_paid(self, engine):
+        rows = self._rows(
+            engine,
+            "redemption.state = 'spent' AND EXISTS ("
+            " SELECT 1 FROM pos_order WHERE pos_order.uuid = redemption.order_uuid"
+            "    AND pos_order.state NOT IN ('draft', 'cancel'))",
+        )
+        self._each(rows, lambda row: self._ledger("_settle", row["uuid"]))
 
     @api.model
     def _end_spent(self, engine):

@@ -92,6 +92,12 @@ class LoyaltyEngineRedemption(models.Model):
         return OPEN
 
     @api.model
+    def _settle(self, redemption_uuid):
+        """Settle what is spent if its order is stored, paid, and carries it."""
+        if self._fate(self._row(redemption_uuid)) == PAID_WITH:
+            self._move(redemption_uuid, ("spent",), "settled", is_overdue=False)
+
+    @api.model
     def _end(self, redemption_uuid, late_after):
         """End what is spent: settled if its order is stored, paid, and carries it; given back if
         the cashier took it off, or the order is lost or was paid without it.
@@ -101,7 +107,7 @@ class LoyaltyEngineRedemption(models.Model):
         row = self._row(redemption_uuid)
         fate = self._fate(row)
         if fate == PAID_WITH:
-            self._move(row["uuid"], ("spent",), "settled", is_overdue=False)
+            self._settle(row["uuid"])
         elif fate != OPEN or row["is_dropped"]:
             why = {
                 PAID_WITHOUT: self.env._("The order was paid without it."),

@@ -14,6 +14,7 @@ from odoo import api, fields, models
 from ..engine import (
     EngineAuthFailed,
     EngineError,
+    EngineLookupCutShort,
     EngineLookupIncomplete,
     EngineOutcomeUnknown,
     EngineRejected,
@@ -40,6 +41,8 @@ UNKNOWNS_UNTIL_STOP = 3
 # is when it can no longer arrive late (the connection's late_after).
 LOOK_UP_AFTER = (5, 60, 300, 900)
 LOOK_UP_BATCH = 500
+# A search that takes longer than its time is tried again so many seconds later.
+CUT_SHORT_PAUSE = 60
 # The engine's clock and ours may differ by so much, in seconds.
 CLOCK_MARGIN = 300
 MOST_SENDINGS = 5
@@ -603,7 +606,7 @@ class LoyaltyEngineSender(models.AbstractModel):
             return 0
         late_after, deadline = engine.late_after, engine.background_deadline
         self.env["ir.cron"]._commit_progress()
-        found, is_told = {}, False
+        found, is_told, is_cut_short = {}, False, False
         if event_type and path:
             pace.wait()
             try:
@@ -616,6 +619,10 @@ class LoyaltyEngineSender(models.AbstractModel):
                 )
                 is_told = True
                 self.env["loyalty.engine.health"]._note_success(engine.id)
+            except EngineLookupCutShort as error:
+                # No failure of the engine's: what waits goes on meanwhile.
+                found, is_cut_short = error.found, True
+                _logger.info("loyalty engine %s: %s", engine.id, error)
             except EngineLookupIncomplete as error:
                 found = error.found
             except (EngineRejected, EngineAuthFailed) as error:
@@ -627,14 +634,16 @@ class LoyaltyEngineSender(models.AbstractModel):
                 return 0
         # A sale that counts twice is seen, one that never counts is not; of points it is the other
         # way about: they go again only where the engine says that they never came.
-        self._write_look_up(engine, rows, found, late_after, may_resend=is_told or kind == "sale")
+        may_resend = is_told or kind == "sale"
+        self._write_look_up(engine, rows, found, late_after, may_resend, is_cut_short)
         self.env["ir.cron"]._commit_progress()
         return len(rows)
 
     @api.model
-    def _write_look_up(self, engine, rows, found, late_after, may_resend):
+    def _write_look_up(self, engine, rows, found, late_after, may_resend, is_cut_short):
         """What was not found is looked for again, until it can no longer arrive late. Then it goes
-        again if it may, and otherwise to a person."""
+        again if it may, and otherwise to a person. Nothing of that is decided by a search that was
+        cut short."""
         now = self.env.cr.now()
         sent, later, again, dead = [], [], [], []
         for order_uuid, (report_id, sent_at, sends, refused) in rows.items():
@@ -642,6 +651,8 @@ class LoyaltyEngineSender(models.AbstractModel):
             if order_uuid in found:
                 event = found[order_uuid]
                 sent.append((report_id, event.id, _in_short(event)))
+            elif is_cut_short:
+                later.append((report_id, now + timedelta(seconds=CUT_SHORT_PAUSE)))
             elif refused:
                 # Not there, and refused when it was sent again: nothing came of either.
                 dead.append((report_id,))

@@ -7,6 +7,7 @@ import threading
 import unittest
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
+from time import sleep
 from typing import Any
 from unittest import mock
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -15,6 +16,7 @@ from ..engine import (
     EngineAnswerUnreadable,
     EngineAuthFailed,
     EngineError,
+    EngineLookupCutShort,
     EngineLookupIncomplete,
     EngineOutcomeUnknown,
     EngineRejected,
@@ -654,6 +656,25 @@ class TestFindEvents(ClientCase):
             self.find("o3", "nowhere", pages=4)
         self.assertEqual(caught.exception.found.keys(), {"o3"})
         self.assertIsInstance(caught.exception, EngineOutcomeUnknown)
+
+    def find_slowly(self, seconds: float, deadline: float) -> None:
+        def slowly(received: Received) -> Any:
+            sleep(seconds)
+            return answer(self.page(received))
+
+        self.server._script = slowly
+        since = NOW - timedelta(days=10)
+        self.engine.find_events("order.id", {"o3", "nowhere"}, "SOLD", since, deadline=deadline)
+
+    def test_time_is_over_between_two_pages(self) -> None:
+        with self.assertRaisesRegex(EngineLookupCutShort, "no time left after") as caught:
+            self.find_slowly(0.3, deadline=1.0)
+        self.assertEqual(caught.exception.found.keys(), {"o3"})
+
+    def test_time_is_over_before_the_first_page(self) -> None:
+        with self.assertRaises(EngineOutcomeUnknown) as caught:
+            self.find_slowly(0.8, deadline=0.4)
+        self.assertNotIsInstance(caught.exception, EngineLookupIncomplete)
 
     def test_other_types_and_payloads(self) -> None:
         self.events[3]["type"] = "RETURNED"

@@ -8,6 +8,7 @@ from ..engine import (
     EngineAnswerUnreadable,
     EngineAuthFailed,
     EngineError,
+    EngineLookupCutShort,
     EngineLookupIncomplete,
     EngineOutcomeUnknown,
     EngineRejected,
@@ -27,6 +28,7 @@ class TestEffects(unittest.TestCase):
             (EngineOutcomeUnknown, False, False),
             (EngineAnswerUnreadable, False, False),
             (EngineLookupIncomplete, False, False),
+            (EngineLookupCutShort, False, False),
         ):
             with self.subTest(kind.__name__):
                 self.assertTrue(issubclass(kind, EngineError))

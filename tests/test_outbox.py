@@ -442,6 +442,29 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual(len(self.events()), 1)
         self.assertEqual(self.report_of(order).state, "sent")
 
+    def test_a_long_search_stops_nobody(self):
+        """The engine has more events than can be read in time: what is in doubt is looked for
+        later, what waits goes all the same, and no till is told that the engine is down."""
+        self.engine.background_deadline = 1
+        self.sandbox.faults(kind="drop_before", method="POST", path="/events", times=1)
+        lost = self.sell()
+        self.send_reports()
+        self.end_the_rest()
+        for _sale in range(3):
+            self.sell()
+        self.send_reports()
+        self.assertEqual(len(self.events()), 3)
+        self._overdue(lost)
+        waiting = self.sell()
+        self.sandbox.faults(kind="latency", method="GET", path="/events", seconds=0.4)
+        with patch("odoo.addons.pos_loyalty_engine.engine.client.SEARCH_PAGE", 1):
+            self.send_reports()
+        self.assertEqual(self.report_of(waiting).state, "sent")
+        report = self.report_of(lost)
+        self.assertEqual((report.state, report.sends), ("unknown", 1))
+        self.assertGreater(report.due_at, fields.Datetime.now())
+        self.assertFalse(self.engine._health().failures)
+
     def test_a_refused_second_sending_is_looked_up_before_it_is_dead(self):
         """The engine takes a report, the answer is lost, and the second sending is refused."""
         for taken in (True, False):

@@ -122,6 +122,20 @@ class TestRecovery(LeftBehind):
             self.sandbox.start()
         self.assertEqual(len(asked), 1)
 
+    def test_what_is_paid_is_settled_before_anybody_is_asked(self):
+        """Also by a process that dies while it asks."""
+        redemption = self.spent_points(100)
+        self.pay(redemption)
+        recovery = self.env["loyalty.engine.recovery"]
+        with (
+            patch.object(type(recovery), "_ask", side_effect=RuntimeError("planted")) as ask,
+            self.enter_registry_test_mode(),
+            mute_logger("odoo.addons.base.models.ir_cron"),
+        ):
+            self.recovery.method_direct_trigger()
+        ask.assert_called()
+        self.assertState(redemption, "settled")
+
     def test_a_bug_of_ours_stops_only_its_row(self):
         bad, good = self.spent_apart(100, 50)
         ledger = type(self.env["loyalty.engine.redemption"])
