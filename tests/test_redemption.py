@@ -163,8 +163,9 @@ class TestRedemption(RedemptionCase):
         row = self.row(redemption)
         self.assertEqual(row.state, "settled")
         self.assertEqual(row.points_taken, 500)
+        # Settled first, and then its reaction is seen.
         self.assertEqual(
-            row.step_ids.mapped("to_state"), ["held", "spending", "spent", "spent", "settled"]
+            row.step_ids.mapped("to_state"), ["held", "spending", "spent", "settled", "settled"]
         )
         self.assertEqual(row.step_ids[:3].user_id, self.cashier)
         self.assertEqual(row.step_ids[:3].mapped("config_id"), self.config)
