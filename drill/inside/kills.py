@@ -23,6 +23,7 @@ LEDGER_WRITES = (
     "_note_shown",
     "_move",
     "_put_off",
+    "_settle",
     "_end",
     "_strand",
     "_call_off_refund",

@@ -249,10 +249,10 @@ def _resend_at_once(looked_up):
     sender = _models().loyalty_engine_sender.LoyaltyEngineSender
 
     @_replace(sender, "_write_look_up")
-    def _write_look_up(original, self, engine, rows, found, late_after, may_resend):
-        if looked_up:
-            return original(self, engine, rows, found, 0, may_resend=True)
-        return original(self, engine, rows, {}, late_after, may_resend=True)
+    def _write_look_up(original, self, engine, rows, found, late_after, *_terms):
+        wait = 0 if looked_up else late_after
+        found = found if looked_up else {}
+        return original(self, engine, rows, found, wait, may_resend=True, is_cut_short=False)
 
 
 @protection
