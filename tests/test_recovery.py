@@ -9,7 +9,7 @@ from odoo.tools import mute_logger
 from ..models import loyalty_engine_case
 from ..sandbox import demo
 from .test_points_payment import PaymentCase
-from .test_redemption import LATE, RECOVERY, REDEEMER, RedemptionCase
+from .test_redemption import LATE, RECOVERY, RedemptionCase
 
 FIVE, TEN, PIE = demo.BENEFITS[:3]
 
@@ -194,13 +194,7 @@ class TestRecovery(LeftBehind):
     def test_points_that_it_finds_are_waited_for(self):
         """They have just arrived, and their reaction is on its way: no person is needed yet."""
         redemption = self.held_points(500)
-        self.sandbox.faults(kind="hold", path="/events", body=redemption["uuid"])
-        with patch(f"{REDEEMER}.SPEND_LIMIT", 2.5):
-            self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "unknown")
-        self.end_the_rest()
-        self.let_pass(LATE)
-        self.recover()
-        self.assertState(redemption, "released")
+        self.spend_too_late(redemption, path="/events", body=redemption["uuid"])
         self.sandbox.set_options(redeem_reactor="held")
         self.sandbox.clear_faults()
         self.sandbox.wait_until(lambda: self.events("REDEEMED_POINTS"), "the event came")

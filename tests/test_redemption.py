@@ -110,6 +110,20 @@ class RedemptionCase(TillCase):
         )
         self.env.invalidate_all()
 
+    def spend_too_late(self, redemption, **fault):
+        """Spend it; the request is on its way until it counts as never arrived, and arrives when
+        the faults are cleared.
+
+        :param fault: of which request, as the sandbox has it
+        """
+        self.sandbox.faults(kind="hold", **fault)
+        with patch(f"{REDEEMER}.SPEND_LIMIT", 2.5):
+            self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "unknown")
+        self.end_the_rest()
+        self.let_pass(LATE)
+        self.recover()
+        self.assertState(redemption, "released")
+
     def pay(self, *redemptions, order_uuid=None, off=5):
         """Store the order, paid, with a line for each redemption that it carries.
 
@@ -1027,13 +1041,7 @@ class TestRedemption(RedemptionCase):
     def test_found_by_the_audit(self):
         """It arrives after the time in which a request can be late."""
         redemption = self.held(self.FIVE.code)
-        self.sandbox.faults(kind="hold", path="/commands/validate_voucher")
-        with patch(f"{REDEEMER}.SPEND_LIMIT", 2.5):
-            self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "unknown")
-        self.end_the_rest()
-        self.let_pass(LATE)
-        self.recover()
-        self.assertState(redemption, "released")
+        self.spend_too_late(redemption, path="/commands/validate_voucher")
         self.sandbox.clear_faults()
         self.sandbox.wait_until(lambda: self.burns(self.FIVE), "the burn came")
         with self.enter_registry_test_mode():
