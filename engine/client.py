@@ -45,8 +45,10 @@ _T = TypeVar("_T")
 
 #: Most entries that a list gives at once (C-SPEC `ListQueryParams`).
 MAX_LIMIT = 1000
-#: Events read at once in a search: their payloads, whole baskets, must fit into one answer.
+#: Events read at once in a search: on its first page, and at most, because their payloads, whole
+#: baskets, must fit into one answer.
 SEARCH_PAGE = 200
+LARGEST_SEARCH_PAGE = 500
 #: Wallets read at once beside their users, over all threads that share a client.
 MEMBER_THREADS = 8
 #: Disorder in a list of events that is still called newest first: clocks differ a little.
@@ -222,7 +224,7 @@ class LoyaltyEngineClient:
         references: Collection[str],
         event_type: str,
         since: datetime,
-        max_pages: int = 20,
+        max_pages: int = 40,
         *,
         deadline: float | None = None,
     ) -> dict[str, Event]:
@@ -244,9 +246,10 @@ class LoyaltyEngineClient:
         seen: set[str] = set()
         last: list[Event] = []
         newest_first = True
+        limit = SEARCH_PAGE
         for _page in range(max_pages if wanted else 0):
             try:
-                events = self._list_events(SEARCH_PAGE, len(seen), "DESC", None, ends)
+                events = self._list_events(limit, len(seen), "DESC", None, ends)
             except (EngineUnreachable, EngineOutcomeUnknown) as error:
                 if seen and not ends.remaining():
                     raise EngineLookupCutShort(
@@ -275,6 +278,7 @@ class LoyaltyEngineClient:
             last = new[-1:]
             if newest_first and _older(last[0], since):
                 return found
+            limit = min(2 * limit, LARGEST_SEARCH_PAGE)
         if not wanted:
             return found
         raise EngineLookupIncomplete(

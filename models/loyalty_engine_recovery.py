@@ -346,14 +346,12 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
         def look(row):
             points = self._points_of(client, row["event_ref"], deadline)
-            now = self._ledger("_now")
             if points is not None:
                 self._ledger("_note_shown", row["uuid"], -points)
             else:
-                since = row["spent_at"] or row["sent_at"]
-                is_late = (now - since).total_seconds() > late_after
-                again = now + LATE_REACTION_AFTER if is_late else now
-                self._ledger("_put_off", row["uuid"], again)
+                is_late = self._ledger("_seconds_spent", row) > late_after
+                pause = LATE_REACTION_AFTER if is_late else timedelta()
+                self._ledger("_put_off", row["uuid"], self._ledger("_now") + pause)
 
         self._ask_each(rows, look, self._put_off)
 

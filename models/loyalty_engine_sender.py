@@ -41,8 +41,13 @@ UNKNOWNS_UNTIL_STOP = 3
 # is when it can no longer arrive late (the connection's late_after).
 LOOK_UP_AFTER = (5, 60, 300, 900)
 LOOK_UP_BATCH = 500
-# A search that takes longer than its time is tried again so many seconds later.
+# A search that takes longer than its time is tried again so many seconds later. When the report is
+# so old it decides like one that can't reach back far enough: the list only gets longer.
 CUT_SHORT_PAUSE = 60
+CUT_SHORT_UNTIL = 2 * 3600
+# A sale that is reported so long after it was paid is looked for apart from the others: the search
+# for it goes back that far.
+LATE_SALE = timedelta(hours=1)
 # The engine's clock and ours may differ by so much, in seconds.
 CLOCK_MARGIN = 300
 MOST_SENDINGS = 5
@@ -78,6 +83,13 @@ class _Outcome:
     answer: str = ""
     error: EngineError | None = None
     left: bool = True
+
+
+def _search_of(report):
+    """What reports that are looked for together have in common. Where they went is not always where
+    the next ones go."""
+    was_late = report.sent_at - report.occurred_at > LATE_SALE
+    return report.kind, report.event_type, report.event_path, was_late
 
 
 def _in_short(answer):
@@ -586,9 +598,10 @@ class LoyaltyEngineSender(models.AbstractModel):
             order="due_at",
             limit=LOOK_UP_BATCH,
         )
-        # By where they went, which is not always where the next ones go.
-        alike = reports.grouped(lambda report: (report.kind, report.event_type, report.event_path))
-        return sum(self._look_up_alike(engine, *where, group) for where, group in alike.items())
+        return sum(
+            self._look_up_alike(engine, kind, event_type, path, group)
+            for (kind, event_type, path, _was_late), group in reports.grouped(_search_of).items()
+        )
 
     @api.model
     def _look_up_alike(self, engine, kind, event_type, path, reports):
@@ -642,8 +655,8 @@ class LoyaltyEngineSender(models.AbstractModel):
     @api.model
     def _write_look_up(self, engine, rows, found, late_after, may_resend, is_cut_short):
         """What was not found is looked for again, until it can no longer arrive late. Then it goes
-        again if it may, and otherwise to a person. Nothing of that is decided by a search that was
-        cut short."""
+        again if it may, and otherwise to a person. A search that was cut short decides nothing of
+        that for two hours."""
         now = self.env.cr.now()
         sent, later, again, dead = [], [], [], []
         for order_uuid, (report_id, sent_at, sends, refused) in rows.items():
@@ -651,7 +664,7 @@ class LoyaltyEngineSender(models.AbstractModel):
             if order_uuid in found:
                 event = found[order_uuid]
                 sent.append((report_id, event.id, _in_short(event)))
-            elif is_cut_short:
+            elif is_cut_short and age < max(CUT_SHORT_UNTIL, late_after):
                 later.append((report_id, now + timedelta(seconds=CUT_SHORT_PAUSE)))
             elif refused:
                 # Not there, and refused when it was sent again: nothing came of either.

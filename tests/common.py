@@ -11,6 +11,22 @@ from .sandbox_process import SandboxProcess
 PAUSE = "new Promise((resolve) => setTimeout(resolve, 100))"
 
 
+CASHIER = "point_of_sale.group_pos_user"
+MANAGER = "point_of_sale.group_pos_manager"
+
+
+def new_user(case, login, *groups, companies=None):
+    """A user of the shop's company, or of these companies: the first is the default one."""
+    companies = companies or case.company
+    return new_test_user(
+        case.env,
+        login,
+        groups=",".join(("base.group_user", *groups)),
+        company_id=companies[:1].id,
+        company_ids=[(6, 0, companies.ids)],
+    )
+
+
 def keep_routes(case):
     """Let a class find its routes once: after each test Odoo forgets which there are."""
     ir_http = case.registry["ir.http"]
@@ -122,13 +138,8 @@ class TillCase(LoyaltyEngineCase, HttpCase):
         super().setUpClass()
         cls.other_company = cls.env["res.company"].create({"name": "Elsewhere"})
         # Works here too, but somewhere else by default: an own route carries no company.
-        cls.cashier = new_test_user(
-            cls.env,
-            "le_cashier",
-            groups="base.group_user,point_of_sale.group_pos_user",
-            company_id=cls.other_company.id,
-            company_ids=[(6, 0, (cls.company + cls.other_company).ids)],
-        )
+        companies = cls.other_company + cls.company
+        cls.cashier = new_user(cls, "le_cashier", CASHIER, companies=companies)
         cls.config.open_ui()
         cls.pos_session = cls.config.current_session_id
         cls.pos_session.set_opening_control(0, "")
@@ -158,13 +169,7 @@ class TourCase(LoyaltyEngineCase, HttpCase):
         cls.products.categ_id = cls.env["product.category"].create({"name": "Round figures"})
         for product, sku in zip(cls.products, ("TEN", "TWENTY", "PLAIN"), strict=True):
             product.default_code = sku
-        cls.cashier = new_test_user(
-            cls.env,
-            "le_cashier",
-            groups="base.group_user,point_of_sale.group_pos_user",
-            company_id=cls.company.id,
-            company_ids=[(6, 0, cls.company.ids)],
-        )
+        cls.cashier = new_user(cls, "le_cashier", CASHIER)
         keep_routes(cls)
 
     def setUp(self):

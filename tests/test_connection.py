@@ -5,13 +5,13 @@ from pathlib import Path
 from psycopg2.errors import UniqueViolation
 
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import Form, new_test_user, tagged
+from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
 from ..engine import DEFAULT_REDEEM_TEMPLATE
 from ..models.loyalty_engine import SECRETS
 from ..sandbox import demo
-from .common import LoyaltyEngineCase
+from .common import CASHIER, MANAGER, LoyaltyEngineCase, new_user
 
 MANAGER_PIN = "918273645546"
 SECRET_VALUES = (
@@ -29,22 +29,9 @@ class TestConnection(LoyaltyEngineCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.engine.manager_pin = MANAGER_PIN
-        company = {"company_id": cls.company.id, "company_ids": [(6, 0, cls.company.ids)]}
-        cls.cashier = new_test_user(
-            cls.env, "le_cashier", groups="base.group_user,point_of_sale.group_pos_user", **company
-        )
-        cls.manager = new_test_user(
-            cls.env,
-            "le_manager",
-            groups="base.group_user,point_of_sale.group_pos_manager",
-            **company,
-        )
-        cls.administrator = new_test_user(
-            cls.env,
-            "le_administrator",
-            groups="base.group_user,base.group_system,point_of_sale.group_pos_manager",
-            **company,
-        )
+        cls.cashier = new_user(cls, "le_cashier", CASHIER)
+        cls.manager = new_user(cls, "le_manager", MANAGER)
+        cls.administrator = new_user(cls, "le_administrator", MANAGER, "base.group_system")
 
     # === Secrets ===
 

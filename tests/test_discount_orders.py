@@ -18,8 +18,12 @@ ORDERS = 10
 WITH_SETS = 3
 
 
+def has_set(basket):
+    return any(line["combo"] for line in basket["lines"])
+
+
 @tagged("post_install", "-at_install")
-class DiscountOrderCase(CommonPosTest):
+class TestDiscountOrders(CommonPosTest):
     """A shop with a till for each currency, that sells baskets as a till does."""
 
     @classmethod
@@ -70,6 +74,17 @@ class DiscountOrderCase(CommonPosTest):
                 ],
             }
         )
+        cls.config = cls.configs[2]
+        cls.company.tax_calculation_rounding_method = "round_per_line"
+        cls.engine.discount_units = "one"
+        cls.tea, cls.cake = (
+            cls.env["product.product"].create(
+                {"name": name, "default_code": name, "type": "service", "available_in_pos": True}
+            )
+            for name in ("TEA", "CAKE")
+        )
+        # 10 %, included
+        cls.tax = cls.shop.taxes[0]
 
     @classmethod
     def config_in(cls, currency):
@@ -264,12 +279,8 @@ class DiscountOrderCase(CommonPosTest):
         self.store(paid)
         return sales
 
+    # === Totals ===
 
-def has_set(basket):
-    return any(line["combo"] for line in basket["lines"])
-
-
-class TestTotals(DiscountOrderCase):
     def test_all_totals_are_the_same(self):
         sold = with_set = 0
         for method in METHODS:
@@ -337,22 +348,7 @@ class TestTotals(DiscountOrderCase):
             base_line["is_refund"] = False
         return to_money(self.shop.total(base_lines, currency) - at_the_till, currency)
 
-
-class TestOrders(DiscountOrderCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.config = cls.configs[2]
-        cls.company.tax_calculation_rounding_method = "round_per_line"
-        cls.engine.discount_units = "one"
-        cls.tea, cls.cake = (
-            cls.env["product.product"].create(
-                {"name": name, "default_code": name, "type": "service", "available_in_pos": True}
-            )
-            for name in ("TEA", "CAKE")
-        )
-        # 10 %, included
-        cls.tax = cls.shop.taxes[0]
+    # === One order ===
 
     def redemption(self, discount_type, value, skus=(), **values):
         return {

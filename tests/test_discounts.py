@@ -10,12 +10,13 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests import HttpCase, tagged
 from odoo.tools import file_open, file_path
 
 from odoo.addons.point_of_sale.tests.common import CommonPosTest
 
 from ..models.pos_order_discount import allocate, plan_discounts, portion, to_units, total_of
+from .common import CASHIER, new_user
 from .discount_baskets import (
     DECIMALS,
     METHODS,
@@ -60,13 +61,7 @@ class TestDiscounts(CommonPosTest, HttpCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.shop = Shop(cls.env)
-        cls.cashier = new_test_user(
-            cls.env,
-            "le_baskets",
-            groups="base.group_user,point_of_sale.group_pos_user",
-            company_id=cls.company.id,
-            company_ids=[(6, 0, cls.company.ids)],
-        )
+        cls.cashier = new_user(cls, "le_baskets", CASHIER)
 
     # === Whatever the basket ===
 

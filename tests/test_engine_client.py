@@ -609,6 +609,7 @@ class TestFindEvents(ClientCase):
     def setUp(self) -> None:
         super().setUp()
         self.stack.enter_context(mock.patch.object(client, "SEARCH_PAGE", 10))
+        self.stack.enter_context(mock.patch.object(client, "LARGEST_SEARCH_PAGE", 10))
         self.events = [self.event(number) for number in range(100)]
         self.server = self.serve(script=lambda received: answer(self.page(received)))
         self.engine = self.client(self.server)
@@ -626,8 +627,8 @@ class TestFindEvents(ClientCase):
 
     def page(self, received: Received) -> Any:
         query = dict(parse_qsl(urlsplit(received.path).query))
-        self.assertEqual((query["order"], query["limit"]), ("DESC", "10"))
-        return self.events[int(query["skip"]) :][:10]
+        self.assertEqual(query["order"], "DESC")
+        return self.events[int(query["skip"]) :][: int(query["limit"])]
 
     def find(self, *references: str, minutes: int = 50, pages: int = 20) -> dict[str, str]:
         since = NOW - timedelta(minutes=minutes)
@@ -675,6 +676,13 @@ class TestFindEvents(ClientCase):
         with self.assertRaises(EngineOutcomeUnknown) as caught:
             self.find_slowly(0.8, deadline=0.4)
         self.assertNotIsInstance(caught.exception, EngineLookupIncomplete)
+
+    def test_pages_grow(self) -> None:
+        with mock.patch.object(client, "LARGEST_SEARCH_PAGE", 35):
+            self.assertEqual(self.find("o99", minutes=1000), {"o99": "99"})
+        asked = [parse_qsl(urlsplit(received.path).query) for received in self.server.received]
+        pages = [(int(query["skip"]), int(query["limit"])) for query in map(dict, asked)]
+        self.assertEqual(pages, [(0, 10), (10, 20), (30, 35), (65, 35)])
 
     def test_other_types_and_payloads(self) -> None:
         self.events[3]["type"] = "RETURNED"

@@ -1,13 +1,13 @@
 from unittest.mock import patch
 
 from odoo import fields
-from odoo.tests import JsonRpcException, new_test_user, tagged
+from odoo.tests import JsonRpcException, tagged
 from odoo.tools import mute_logger
 
 from ..controllers import pos_loyalty_engine
 from ..models import loyalty_engine_lookup
 from ..sandbox import demo
-from .common import TillCase
+from .common import TillCase, new_user
 from .logs import everything_logged
 
 CONTROLLER = "odoo.addons.pos_loyalty_engine.controllers.pos_loyalty_engine"
@@ -185,13 +185,7 @@ class TestIdentify(TillCase):
         self.assertEqual([company.id for company in companies], self.company.ids)
 
     def test_not_for_others_than_cashiers(self):
-        new_test_user(
-            self.env,
-            "le_nobody",
-            groups="base.group_user",
-            company_id=self.company.id,
-            company_ids=[(6, 0, self.company.ids)],
-        )
+        new_user(self, "le_nobody")
         self.authenticate("le_nobody", "le_nobody")
         for route, params in (
             ("identify", {"code": self.member.id}),

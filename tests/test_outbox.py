@@ -1,18 +1,19 @@
 import json
 import uuid
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.modules.migration import exec_script
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..engine import EngineAuthFailed, EngineRejected, Event
+from ..engine import EngineAuthFailed, EngineRejected, Event, LoyaltyEngineClient
 from ..models import loyalty_engine_sender
 from ..sandbox import demo
-from .common import LoyaltyEngineCase
+from .common import CASHIER, LoyaltyEngineCase, new_user
 
 SENDER = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_sender"
 REPORT = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_report"
@@ -28,14 +29,14 @@ class TestOutbox(LoyaltyEngineCase):
         self.patch(loyalty_engine_sender, "LOOK_UP_AFTER", (0,))
         self.patch(loyalty_engine_sender, "SHORT_WAIT", 0)
 
-    def _overdue(self, order):
+    def _overdue(self, order, hours=24):
         """Let the time pass in which a request can arrive late."""
         report = self.report_of(order)
         self.env.flush_all()
         self.env.cr.execute(
-            "UPDATE loyalty_engine_report SET sent_at = sent_at - interval '1 day',"
-            " due_at = due_at - interval '1 day' WHERE id = %s",
-            (report.id,),
+            "UPDATE loyalty_engine_report SET sent_at = sent_at - interval '1 hour' * %(hours)s,"
+            " due_at = due_at - interval '1 hour' * %(hours)s WHERE id = %(id)s",
+            {"hours": hours, "id": report.id},
         )
 
     def test_a_sale_is_reported_field_by_field(self):
@@ -103,22 +104,13 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual(event["payload"]["lines"][0]["quantity"], 3)
 
     def test_a_cashier_has_no_rights_to_the_outbox_and_needs_none(self):
-        cashier = self._cashier()
+        cashier = new_user(self, "le_cashier", CASHIER)
         order = self.sell(member=self.member)
         self.env.flush_all()
         self.env.cr.execute("DELETE FROM loyalty_engine_report")
         self.env.invalidate_all()
         order.with_user(cashier).action_pos_order_paid()
         self.assertEqual(self.report_of(order).state, "waiting")
-
-    def _cashier(self):
-        return new_test_user(
-            self.env,
-            "le_cashier",
-            groups="base.group_user,point_of_sale.group_pos_user",
-            company_id=self.company.id,
-            company_ids=[(6, 0, self.company.ids)],
-        )
 
     def test_paid_twice_is_reported_once(self):
         order = self.sell()
@@ -454,16 +446,43 @@ class TestOutbox(LoyaltyEngineCase):
             self.sell()
         self.send_reports()
         self.assertEqual(len(self.events()), 3)
-        self._overdue(lost)
+        self._overdue(lost, hours=1)
         waiting = self.sell()
         self.sandbox.faults(kind="latency", method="GET", path="/events", seconds=0.4)
-        with patch("odoo.addons.pos_loyalty_engine.engine.client.SEARCH_PAGE", 1):
-            self.send_reports()
+        self._search_in_vain()
         self.assertEqual(self.report_of(waiting).state, "sent")
         report = self.report_of(lost)
         self.assertEqual((report.state, report.sends), ("unknown", 1))
         self.assertGreater(report.due_at, fields.Datetime.now())
         self.assertFalse(self.engine._health().failures)
+        # The list only gets longer: in the end such a search decides like one without a result.
+        self._overdue(lost)
+        self._search_in_vain()
+        self.assertEqual(self.report_of(lost).sends, 2)
+
+    def test_a_late_sale_does_not_lengthen_the_search_for_others(self):
+        """What was paid three days ago is looked for among the events of three days."""
+        self.sandbox.faults(kind="drop_before", method="POST", path="/events", times=2)
+        now = fields.Datetime.now()
+        late, fresh = (self.sell(date_order=now - timedelta(days=days)) for days in (3, 0))
+        self.send_reports()
+        self.end_the_rest()
+        search = LoyaltyEngineClient.find_events
+        with patch.object(
+            LoyaltyEngineClient, "find_events", autospec=True, side_effect=search
+        ) as found:
+            self.env.cr.execute("UPDATE loyalty_engine_report SET due_at = sent_at")
+            self.send_reports()
+        searches = {frozenset(call.args[2]): call.args[4] for call in found.call_args_list}
+        self.assertEqual(searches.keys(), {frozenset({order.uuid}) for order in (late, fresh)})
+        an_hour_ago = datetime.now(timezone.utc) - timedelta(hours=1)
+        self.assertLess(searches[frozenset({late.uuid})], an_hour_ago)
+        self.assertGreater(searches[frozenset({fresh.uuid})], an_hour_ago)
+
+    def _search_in_vain(self):
+        """Send and look up, while a search takes longer than its time."""
+        with patch("odoo.addons.pos_loyalty_engine.engine.client.SEARCH_PAGE", 1):
+            self.send_reports()
 
     def test_a_refused_second_sending_is_looked_up_before_it_is_dead(self):
         """The engine takes a report, the answer is lost, and the second sending is refused."""
@@ -668,7 +687,7 @@ class TestOutbox(LoyaltyEngineCase):
     # === Who may ===
 
     def test_only_managers_retry(self):
-        cashier = self._cashier()
+        cashier = new_user(self, "le_cashier", CASHIER)
         report = self.report_of(self.sell())
         with self.assertRaises(AccessError):
             report.with_user(cashier).action_retry()

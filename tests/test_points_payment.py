@@ -4,12 +4,12 @@ from decimal import Decimal
 from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..models.pos_payment_method import TERMINAL
-from .common import LoyaltyEngineCase
-from .test_redemption import RedemptionCase
+from .common import MANAGER, LoyaltyEngineCase, new_user
+from .test_redemption import LATE, RedemptionCase
 
 REPORT = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_report_refund"
 
@@ -113,13 +113,7 @@ class TestSetUp(LoyaltyEngineCase):
             self.assertTrue(record.with_context(lang="en_US").name.endswith("(en_US)"))
 
     def test_only_for_administrators(self):
-        manager = new_test_user(
-            self.env,
-            "le_manager",
-            groups="base.group_user,point_of_sale.group_pos_manager,account.group_account_manager",
-            company_id=self.company.id,
-            company_ids=[(6, 0, self.company.ids)],
-        )
+        manager = new_user(self, "le_manager", MANAGER, "account.group_account_manager")
         with self.assertRaises(AccessError):
             self.env["loyalty.engine.points.payment"].with_user(manager).create(
                 {"company_id": self.company.id}
@@ -181,7 +175,7 @@ class TestSetUp(LoyaltyEngineCase):
 
 
 @tagged("post_install", "-at_install")
-class PaymentCase(RedemptionCase):
+class TestPointsPayment(RedemptionCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -264,9 +258,6 @@ class PaymentCase(RedemptionCase):
     def refunds(self):
         return self.env["loyalty.engine.report"].search([("kind", "=", "points_refund")])
 
-
-@tagged("post_install", "-at_install")
-class TestPointsPayment(PaymentCase):
     # === Sales ===
 
     def test_a_sale_partly_paid_with_points(self):
@@ -687,3 +678,45 @@ class TestPointsPayment(PaymentCase):
             answer = self.ask("refund_terms", sold=lie, amount="1.00")
             self.assertEqual(answer["status"], "failed")
         self.assertEqual(self.terms(sold.uuid, amount="NaN")["status"], "failed")
+
+    # === Points that a return gives back are followed until they are there ===
+
+    def give_points_back(self, **options):
+        redemption = self.spent_payment("12.00")
+        sold = self.pay_with((self.cash_payment_method, 28, None), (self.method, 12, redemption))
+        self.settle()
+        self.sandbox.set_options(**options)
+        self.give_back(sold, 10, quantity=1)
+        self.settle()
+        self.recover()
+        report = self.refunds()
+        self.assertEqual(report.state, "sent")
+        return report
+
+    def test_all_of_them_came(self):
+        report = self.give_points_back()
+        self.assertTrue(report.points_known)
+        self.assertEqual(report.points_earned, 1000)
+        self.assertFalse(self.cases())
+
+    def test_a_cap_has_kept_some_of_them(self):
+        report = self.give_points_back(refund_cap=300)
+        self.assertEqual(report.points_earned, 300)
+        (case,) = self.cases("points")
+        self.assertIn("300 points have come back", case.what)
+
+    def test_none_came(self):
+        report = self.give_points_back(refund_reactor="off")
+        self.assertFalse(report.points_known)
+        self.assertFalse(self.cases())
+        # Its answer was lost, and it was found only now: the reaction may be on its way.
+        late = {"passed": timedelta(seconds=LATE + 10)}
+        self.env.cr.execute("UPDATE loyalty_engine_report SET sent_at = sent_at - %(passed)s", late)
+        self.recover()
+        self.assertFalse(self.cases())
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET taken_at = taken_at - %(passed)s", late
+        )
+        for _time in range(2):
+            self.recover()
+        self.assertEqual(len(self.cases("points")), 1)

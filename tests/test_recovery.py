@@ -1,14 +1,13 @@
 import uuid
-from datetime import timedelta
 from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..models import loyalty_engine_case
 from ..sandbox import demo
-from .test_points_payment import PaymentCase
+from .common import MANAGER, new_user
 from .test_redemption import LATE, RECOVERY, RedemptionCase
 
 FIVE, TEN, PIE = demo.BENEFITS[:3]
@@ -382,14 +381,7 @@ class TestRecovery(LeftBehind):
         self.pay()
         self.recover()
         manager, other = (
-            new_test_user(
-                self.env,
-                login,
-                groups="base.group_user,point_of_sale.group_pos_manager",
-                company_id=self.company.id,
-                company_ids=[(6, 0, self.company.ids)],
-            )
-            for login in ("le_manager", "le_other_manager")
+            new_user(self, login, MANAGER) for login in ("le_manager", "le_other_manager")
         )
         case = self.cases("burned").with_user(manager)
         for name, value in (
@@ -488,48 +480,3 @@ class TestRecovery(LeftBehind):
             result = self.sync(order)
         self.assertEqual(result["pos.order"][0]["state"], "cancel")
         self.assertFalse(self.cases())
-
-
-@tagged("post_install", "-at_install")
-class TestReturnedPoints(PaymentCase):
-    """Points that a return gives back are followed until they are there."""
-
-    def give_points_back(self, **options):
-        redemption = self.spent_payment("12.00")
-        sold = self.pay_with((self.cash_payment_method, 28, None), (self.method, 12, redemption))
-        self.settle()
-        self.sandbox.set_options(**options)
-        self.give_back(sold, 10, quantity=1)
-        self.settle()
-        self.recover()
-        report = self.refunds()
-        self.assertEqual(report.state, "sent")
-        return report
-
-    def test_all_of_them_came(self):
-        report = self.give_points_back()
-        self.assertTrue(report.points_known)
-        self.assertEqual(report.points_earned, 1000)
-        self.assertFalse(self.cases())
-
-    def test_a_cap_has_kept_some_of_them(self):
-        report = self.give_points_back(refund_cap=300)
-        self.assertEqual(report.points_earned, 300)
-        (case,) = self.cases("points")
-        self.assertIn("300 points have come back", case.what)
-
-    def test_none_came(self):
-        report = self.give_points_back(refund_reactor="off")
-        self.assertFalse(report.points_known)
-        self.assertFalse(self.cases())
-        # Its answer was lost, and it was found only now: the reaction may be on its way.
-        late = {"passed": timedelta(seconds=LATE + 10)}
-        self.env.cr.execute("UPDATE loyalty_engine_report SET sent_at = sent_at - %(passed)s", late)
-        self.recover()
-        self.assertFalse(self.cases())
-        self.env.cr.execute(
-            "UPDATE loyalty_engine_report SET taken_at = taken_at - %(passed)s", late
-        )
-        for _time in range(2):
-            self.recover()
-        self.assertEqual(len(self.cases("points")), 1)

@@ -1,7 +1,5 @@
-from odoo.tests import new_test_user
-
 from ..sandbox import demo
-from .common import TourCase
+from .common import CASHIER, TourCase, new_user
 
 MIA = demo.MEMBERS[0]
 TOTAL = 40
@@ -79,12 +77,8 @@ class TestTours(TourCase):
     def test_cashier_from_elsewhere(self):
         """A cashier whose default company is another sells in the till's company."""
         elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
-        cashier = new_test_user(
-            self.env,
-            "le_cashier_elsewhere",
-            groups="base.group_user,point_of_sale.group_pos_user",
-            company_id=elsewhere.id,
-            company_ids=[(6, 0, (self.company + elsewhere).ids)],
+        cashier = new_user(
+            self, "le_cashier_elsewhere", CASHIER, companies=elsewhere + self.company
         )
         self.tour("sale", cashier)
         self.assertEqual(self.sold().loyalty_engine_member_ref, MIA.id)
