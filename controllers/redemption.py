@@ -83,7 +83,9 @@ class RedemptionController(TillController):
         member_ref = _text(member_ref, LONGEST_REF)
         engine = config.loyalty_engine_id.sudo()
 
-        answer = self._ask(engine, lambda client: self._read_vouchers(client, terms, member_ref))
+        answer = self._ask_about(
+            engine, member_ref, lambda client: self._read_vouchers(client, terms, member_ref)
+        )
         if answer["status"] != "found":
             return answer
         ledger = self._ledger()
@@ -333,7 +335,9 @@ class RedemptionController(TillController):
             "pin_above": engine.pin_above,
         }
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
-        asked = self._ask(engine, lambda client: redeemer._available(terms, member_ref, order_uuid))
+        asked = self._ask_about(
+            engine, member_ref, lambda client: redeemer._available(terms, member_ref, order_uuid)
+        )
         if asked["status"] != "found":
             return asked
         balance, available = asked["value"]
@@ -386,7 +390,9 @@ class RedemptionController(TillController):
             "discounts": [{"type": "ABSOLUTE", "value": f"{amount:f}", "skus": [], "venues": []}],
         }
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
-        asked = self._ask(engine, lambda client: redeemer._hold_points(terms, values))
+        asked = self._ask_about(
+            engine, member_ref, lambda client: redeemer._hold_points(terms, values)
+        )
         if asked["status"] != "found":
             return asked
         row, available = asked["value"]
@@ -554,6 +560,22 @@ class RedemptionController(TillController):
             return config, config.env["loyalty.engine.redeemer"].sudo()._terms(config, session_id)
         except EngineAuthFailed:
             raise Refusal("refused") from None
+
+    def _ask_about(self, engine, member_ref, call):
+        """Ask for something of a member's. One of whom the engine has never told is tried, as a code
+        is: that is counted, and limited.
+
+        :raises Refusal: where the cashier has to wait
+        """
+        members = request.env["loyalty.engine.member"].sudo()
+        lookups = request.env["loyalty.engine.lookup"].sudo()
+        is_known = members._is_confirmed(engine.id, member_ref)
+        if not is_known and (wait := lookups._seconds_to_wait()):
+            raise Refusal("limited", retry_after=wait)
+        answer = self._ask(engine, call)
+        if not is_known:
+            lookups._record(missed=answer["status"] == "unknown")
+        return answer
 
     def _order_values(self, terms, order_uuid):
         return {

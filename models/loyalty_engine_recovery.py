@@ -30,6 +30,9 @@ ASK_LIMIT = 10
 RUN_LIMIT = 30
 # So many questions in a row without an answer of any use, and the next ones wait for the next run.
 FAILURES_UNTIL_STOP = 3
+# A reaction that somebody waits for is looked for again after so many seconds, and more rarely the
+# longer it takes; points are to be back within a minute.
+REACTION_AFTER = 5
 # What got no answer of any use is asked again, after the others; for a reaction that never comes,
 # because reactors may be switched off, once an hour is enough.
 ASK_AGAIN_AFTER = timedelta(minutes=5)
@@ -422,6 +425,12 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         self._each(rows, lambda row: self._ledger("_end", row["uuid"], engine.late_after))
         if rows:
             self.env["loyalty.engine.report"]._wake_sender()
+        waiting = [row for row in rows if row["kind"] == "points" and not row["shown_at"]]
+        if waiting:
+            # Points go back when they are seen to be taken; the next minute could be too late.
+            shortest = min(self._ledger("_seconds_spent", row) for row in waiting)
+            pause = max(REACTION_AFTER, shortest / 2)
+            self._wake(self._ledger("_now") + timedelta(seconds=pause))
 
     @api.model
     def _compare_settled(self, engine):

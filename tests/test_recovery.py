@@ -1,6 +1,8 @@
 import uuid
+from datetime import timedelta
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -226,6 +228,17 @@ class TestRecovery(LeftBehind):
         self.let_pass(61)
         self.recover()
         self.assertIn(self.row(redemption).look_up_at, self.woken_at(self.recovery))
+
+    def test_when_points_that_go_back_may_have_been_taken(self):
+        """Their reaction is seconds late: they are back within a minute all the same."""
+        self.sandbox.set_options(redeem_reactor="held")
+        redemption = self.spent_points(500)
+        self.ask("release", order_uuid=self.order_uuid, uuids=[redemption["uuid"]], till_key="t")
+        self.env["ir.cron.trigger"].search([]).unlink()
+        self.recover()
+        self.assertState(redemption, "spent")
+        (again,) = self.woken_at(self.recovery)
+        self.assertLess(again - fields.Datetime.now(), timedelta(seconds=10))
 
     # === What a person has put right is not put right once more ===
 

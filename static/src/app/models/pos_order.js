@@ -162,18 +162,13 @@ patch(PosOrder.prototype, {
 
     /**
      * The redemptions of this order as the server told them, each with what it comes to on this
-     * basket: `worth` (money, with taxes), `reason` (why it takes nothing off; "" = it does),
-     * `missingSkus` (what the engine names and the basket has not).
+     * basket: `worth` (money, with taxes), `reason` (why it takes nothing off; "" = it does).
      */
     get loyaltyEngineRedemptions() {
         const { redemptions, outcome } = this.uiState.loyaltyEngine;
         return (redemptions || []).map((redemption) => {
-            const {
-                worth = 0,
-                reason = "",
-                missingSkus = [],
-            } = outcome?.redemptions[redemption.uuid] || {};
-            return { ...redemption, worth, reason: redemption.reason || reason, missingSkus };
+            const { worth = 0, reason = "" } = outcome?.redemptions[redemption.uuid] || {};
+            return { ...redemption, worth, reason: redemption.reason || reason };
         });
     },
 
@@ -236,8 +231,8 @@ patch(PosOrder.prototype, {
      * @param {Object} [limits]
      * @param {string|null} [limits.min_amount]
      * @param {string|null} [limits.max_amount]
-     * @returns {{amount: number, reason: string, missingSkus: string[]}} `amount`: how much less is
-     *  to be paid; `reason`: why that is nothing
+     * @returns {{amount: number, reason: string, toAdd: Object[]}} `amount`: how much less is to be
+     *  paid; `reason`: why that is nothing; `toAdd`: the products that would be added for it
      */
     loyaltyEngineWorth(discounts, { min_amount = null, max_amount = null } = {}) {
         const candidate = {
@@ -257,15 +252,46 @@ patch(PosOrder.prototype, {
             planDiscounts(basket, list, this.loyaltyEngineConnection)
         );
         const [without, withIt] = totals.map(({ steps }) => steps.at(-1)?.after ?? basket.total);
-        const { reason, missingSkus } = totals[1].outcomes.at(-1);
+        const { reason } = totals[1].outcomes.at(-1);
         const amount = without - withIt;
         // It may take away from another as much as it gives. One without discounts is a gift.
         const nothingLeft = discounts.length ? { code: "nothing_left" } : null;
         return {
             amount: toMoney(amount, this.currency),
             reason: amount ? "" : reasonInWords(reason || nothingLeft, this.currency),
-            missingSkus,
+            toAdd: reason?.code === "missing" ? this.loyaltyEngineToAdd(discounts) : [],
         };
+    },
+
+    /**
+     * The products that these discounts are on and this order lacks, where the connection says that
+     * they are to be added: of each discount the first one that this till sells.
+     *
+     * @param {Object[]} discounts
+     */
+    loyaltyEngineToAdd(discounts) {
+        const { sku_reading, sku_source } = this.loyaltyEngineConnection || {};
+        if (sku_reading !== "add") {
+            return [];
+        }
+        const goods = this.lines.filter((line) => line.isLoyaltyEngineGoods);
+        const present = new Set(
+            goods.flatMap((line) => [
+                ...line.loyaltyEngineCodes,
+                ...(line.combo_parent_id?.loyaltyEngineCodes || []),
+            ])
+        );
+        const products = discounts
+            .filter(({ skus }) => !skus.some((sku) => present.has(sku)))
+            .flatMap(({ skus }) => {
+                const sold = this.models["product.product"].filter((product) =>
+                    skus.includes(product[sku_source])
+                );
+                return sold.toSorted(
+                    (a, b) => skus.indexOf(a[sku_source]) - skus.indexOf(b[sku_source])
+                )[0];
+            });
+        return [...new Set(products.filter(Boolean))];
     },
 
     /**
@@ -381,13 +407,9 @@ patch(PosOrder.prototype, {
         const short = outcomes.find((outcome) => outcome.short);
         return {
             redemptions: Object.fromEntries(
-                outcomes.map(({ uuid, amount, reason, missingSkus }) => [
+                outcomes.map(({ uuid, amount, reason }) => [
                     uuid,
-                    {
-                        worth: money(amount),
-                        reason: reasonInWords(reason, this.currency),
-                        missingSkus,
-                    },
+                    { worth: money(amount), reason: reasonInWords(reason, this.currency) },
                 ])
             ),
             explanation: steps.map(({ redemption, before, off, after }) => ({

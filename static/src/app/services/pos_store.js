@@ -136,6 +136,14 @@ patch(PosStore.prototype, {
 
     // --- Deleting ---
 
+    async onDeleteOrder(order) {
+        const desk = this.loyaltyEngineRedemptionDesk;
+        if (desk && !(await desk.isDeletionMeant(order))) {
+            return false;
+        }
+        return super.onDeleteOrder(...arguments);
+    },
+
     async _onBeforeDeleteOrder(order) {
         const desk = this.loyaltyEngineRedemptionDesk;
         if (desk && !(await desk.mayDelete(order))) {

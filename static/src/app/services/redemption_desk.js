@@ -160,6 +160,9 @@ export class RedemptionDesk {
         const answer = words
             ? { status: "stopped", words }
             : await this._during(order, { kind: "add" }, () => this._hold(order, hold));
+        if (answer.status === "held") {
+            await this._addProducts(order, answer.redemption);
+        }
         if (!isSilent && answer.status !== "held") {
             this.notify(holdInWords(answer));
         }
@@ -191,6 +194,16 @@ export class RedemptionDesk {
             { take: [redemption.uuid] }
         );
         return answer;
+    }
+
+    /** Add what a voucher is for, where that is to be added: as if the cashier had tapped it. */
+    async _addProducts(order, { discounts }) {
+        for (const product of order.loyaltyEngineToAdd(discounts || [])) {
+            await this.pos.addLineToOrder(
+                { product_tmpl_id: product.product_tmpl_id, product_id: product },
+                order
+            );
+        }
     }
 
     /**
@@ -297,7 +310,17 @@ export class RedemptionDesk {
     }
 
     /** A choice, not a mishap: what was spent may not come back. */
-    async _askAboutSpent(order, redemptions, { title, words = "", keep } = {}) {
+    async _askAboutSpent(order, redemptions, wording = {}) {
+        const isSure = await this._mayLose(redemptions, wording);
+        const whyNot = isSure && this.whyNot(order);
+        if (whyNot) {
+            this.notify(whyNot);
+        }
+        return Boolean(isSure && !whyNot && (await this._release(order, redemptions)));
+    }
+
+    /** Ask whether these redemptions, which are spent, are to be given up. */
+    _mayLose(redemptions, { title, words = "", confirm, keep }) {
         const lines = redemptions.map((redemption) => `• ${nameInWords(redemption)}`);
         if (words) {
             lines.unshift(words, "");
@@ -313,17 +336,12 @@ export class RedemptionDesk {
                 _t("A used voucher can't be used again. The manager gets a note of it.")
             );
         }
-        const isSure = await ask(this.pos.dialog, {
+        return ask(this.pos.dialog, {
             title: title || _t("Already redeemed. Cancel it?"),
             body: lines.join("\n"),
-            confirmLabel: _t("Cancel the redemption"),
+            confirmLabel: confirm || _t("Cancel the redemption"),
             cancelLabel: keep || _t("Keep it"),
         });
-        const whyNot = isSure && this.whyNot(order);
-        if (whyNot) {
-            this.notify(whyNot);
-        }
-        return Boolean(isSure && !whyNot && (await this._release(order, redemptions)));
     }
 
     // --- Known to this till ---
@@ -989,6 +1007,19 @@ export class RedemptionDesk {
     }
 
     // --- The order is deleted ---
+
+    /** A cashier deletes an order: asked first where something was redeemed for it. */
+    async isDeletionMeant(order) {
+        const spent = order.finalized ? [] : this._all(order).filter(isSpent);
+        return (
+            !spent.length ||
+            this._mayLose(spent, {
+                title: _t("Already redeemed. Delete the order?"),
+                confirm: _t("Delete the order"),
+                keep: _t("Keep the order"),
+            })
+        );
+    }
 
     /**
      * Ask whether an order may be deleted.

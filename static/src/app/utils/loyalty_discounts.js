@@ -300,11 +300,6 @@ function limitReason({ min_amount, max_amount }, { room, currency }) {
     return null;
 }
 
-function missingSkus({ discounts }, pieces) {
-    const skus = new Set((discounts || []).flatMap((discount) => discount.skus));
-    return [...skus].filter((sku) => !findArticles(pieces, [sku]).length);
-}
-
 /** Why a step takes nothing off. */
 function emptyReason({ type, skus }, articles) {
     if (!articles.length && skus.length) {
@@ -323,8 +318,8 @@ function emptyReason({ type, skus }, articles) {
  * @param {"one"|"all"} settings.units whether a discount on SKUs is on one unit or on all of them
  * @returns {{
  *   outcomes: Object[], one for each redemption: `uuid`, `amount`, `reason` ({code, value} or null),
- *     `missingSkus`, `short` (what was spent and the basket can't carry), `sets` (Map: key of the
- *     taxes to amount), `parts` (Map: place of the goods in the basket to amount)
+ *     `short` (what was spent and the basket can't carry), `sets` (Map: key of the taxes to
+ *     amount), `parts` (Map: place of the goods in the basket to amount)
  *   steps: Object[], in the order of calculation: `redemption`, `before`, `off`, `after`
  * }} amounts in units
  */
@@ -336,7 +331,6 @@ export function planDiscounts(basket, redemptions, settings) {
             uuid: redemption.uuid,
             amount: 0,
             reason: isFrozen(redemption) ? null : limitReason(redemption, basket),
-            missingSkus: missingSkus(redemption, pieces),
             short: 0,
             sets: new Map(),
             parts: new Map(),

@@ -217,6 +217,31 @@ test("usable vouchers come first, the best on top, the others grey with the reas
     expect(".modal").toHaveCount(0);
 });
 
+test("a card says what taking it does besides", async () => {
+    const chair = [{ type: "ABSOLUTE", value: "1.00", skus: ["CHAIR"], venues: [] }];
+    const till = await setupWindows({
+        connection: { sku_reading: "add" },
+        answers: {
+            vouchers: () => ({
+                status: "found",
+                vouchers: [
+                    inWallet("fresh", { is_redeemed: false }),
+                    inWallet("chair", { discounts: chair }),
+                    inWallet("later", { discounts: chair, min_amount: "100.00" }),
+                ],
+            }),
+        },
+    });
+    till.store.models["product.template"].get(8).product_variant_ids[0].default_code = "CHAIR";
+    till.desk.openVouchers(till.order);
+    await waitFor(".o_pos_loyalty_engine_voucher");
+    expect(queryAllTexts(".o_pos_loyalty_engine_voucher_fresh")).toEqual([
+        "Not redeemed yet: is redeemed when you add it",
+    ]);
+    expect(queryAllTexts(".o_pos_loyalty_engine_voucher_added")).toEqual(["Adds Wood chair"]);
+    expect(".o_pos_loyalty_engine_voucher:disabled").toHaveCount(1);
+});
+
 test("a code goes to the engine as it is; a refusal stays in the window", async () => {
     const codes = [];
     const till = await setupWindows({

@@ -267,10 +267,31 @@ test("a voucher that takes nothing off leaves the dearest unit to the next", asy
 test("a product that is missing is named", async () => {
     const { order } = await setup();
     order.setLoyaltyEngineRedemptions([redemption("PERCENTAGE", "100", { skus: ["TEA"] })]);
-    const [{ worth, reason, missingSkus }] = order.loyaltyEngineRedemptions;
+    const [{ worth, reason }] = order.loyaltyEngineRedemptions;
     expect(worth).toBe(0);
     expect(reason).toBe("Not in this order: TEA.");
-    expect(missingSkus).toEqual(["TEA"]);
+});
+
+test("products that a voucher is for are to be added, where the connection says so", async () => {
+    const { store, order } = await setup();
+    const toAdd = (...skuLists) =>
+        order.loyaltyEngineToAdd(skuLists.map((skus) => ({ skus }))).map(({ barcode }) => barcode);
+    for (const [id, barcode] of [
+        [8, "CHAIR"],
+        [9, "TABLE"],
+    ]) {
+        store.models["product.template"].get(id).product_variant_ids[0].barcode = barcode;
+    }
+    const voucher = [{ type: "ABSOLUTE", value: "1.00", skus: ["CHAIR"], venues: [] }];
+    expect(toAdd(["CHAIR"])).toEqual([]);
+    store.config._loyalty_engine.sku_reading = "add";
+    // The first that is sold here; one for each discount, and the same only once.
+    expect(toAdd(["TEA", "TABLE", "CHAIR"])).toEqual(["TABLE"]);
+    expect(toAdd(["CHAIR"], ["TABLE"], ["CHAIR"], [])).toEqual(["CHAIR", "TABLE"]);
+    expect(toAdd(["TEA"])).toEqual([]);
+    expect(toAdd(["CHAIR", "test_test"])).toEqual([]);
+    expect(order.loyaltyEngineWorth(voucher).toAdd.map(({ barcode }) => barcode)).toEqual(["CHAIR"]);
+    expect(order.loyaltyEngineWorth(voucher, { min_amount: "100.00" }).toAdd).toEqual([]);
 });
 
 test("a category of a product, and those above it, may stand for it", async () => {
@@ -430,10 +451,10 @@ test("what a voucher would be worth beside the others", async () => {
     expect(worth("ABSOLUTE", "1.00", ["TEA"])).toEqual({
         amount: 0,
         reason: "Not in this order: TEA.",
-        missingSkus: ["TEA"],
+        toAdd: [],
     });
     expect(worth("ABSOLUTE", "1.00", [], { min_amount: "20.00" }).amount).toBe(0);
-    expect(order.loyaltyEngineWorth([])).toEqual({ amount: 0, reason: "", missingSkus: [] });
+    expect(order.loyaltyEngineWorth([])).toEqual({ amount: 0, reason: "", toAdd: [] });
     expect(total(order)).toBe(2.85);
 });
 

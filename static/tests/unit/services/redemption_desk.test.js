@@ -37,6 +37,31 @@ function payIn(store, order, type) {
 const states = (order) => order.loyaltyEngineShown.map(({ uuid, state }) => `${uuid} ${state}`);
 
 describe("add and take off", () => {
+    test("what a voucher is for is added, where the connection says so", async () => {
+        const discounts = [{ type: "ABSOLUTE", value: "1.00", skus: ["CHAIR"], venues: [] }];
+        const { store, order, desk } = await setupSpending({
+            answers: {
+                hold_voucher: ({ code }) => ({
+                    status: "held",
+                    redemption: voucher(code, { discounts }),
+                }),
+            },
+        });
+        const [chair] = store.models["product.template"].get(8).product_variant_ids;
+        chair.default_code = "CHAIR";
+        const chairs = () => order.lines.filter((line) => line.product_id === chair);
+        await desk.addVoucher(order, { code: "A" });
+        expect(chairs()).toHaveLength(0);
+        expect(order.loyaltyEngineRedemptions[0].reason).toBe("Not in this order: CHAIR.");
+        store.config._loyalty_engine.sku_reading = "add";
+        await desk.addVoucher(order, { code: "B" });
+        expect(chairs()).toHaveLength(1);
+        expect(order.loyaltyEngineRedemptions[0].worth).toBe(1);
+        // A third one finds it there.
+        await desk.addVoucher(order, { code: "C" });
+        expect(chairs()).toHaveLength(1);
+    });
+
     test("a voucher is held for an order that the server has, and is on the order", async () => {
         const { desk, order, ledger } = await setupSpending({
             answers: {
@@ -934,6 +959,21 @@ describe("the order is deleted", () => {
         expect(await store.deleteOrders([order])).toBe(true);
         expect(times(ledger, "abandon")).toBe(1);
         expect(store.models["pos.order"].getBy("uuid", order.uuid)).toBe(undefined);
+    });
+
+    test("the cashier is asked before something redeemed is given up", async () => {
+        const { store, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        const dialogs = watchDialogs(store, ({ cancel }) => cancel());
+        await store.onDeleteOrder(order);
+        expect(dialogs.map(({ title }) => `${title}`)).toEqual(["Existing orderlines"]);
+        await desk.mayPay(order);
+        await store.onDeleteOrder(order);
+        expect(`${dialogs[1].title}`).toBe("Already redeemed. Delete the order?");
+        expect(dialogs[1].body).toMatch(/A used voucher can't be used again/);
+        expect(dialogs).toHaveLength(2);
+        expect(times(ledger, "abandon")).toBe(0);
+        expect(order.priceIncl).toBe(TOTAL - 5);
     });
 
     test("not while it is being paid at another till", async () => {

@@ -66,14 +66,21 @@ export class VoucherPopup extends Component {
         const worth =
             !standing && voucher.discounts
                 ? order.loyaltyEngineWorth(voucher.discounts, voucher)
-                : { amount: 0, reason: standing || voucherInWords({ state: "unreadable" }) };
+                : {
+                      amount: 0,
+                      reason: standing || voucherInWords({ state: "unreadable" }),
+                      toAdd: [],
+                  };
+        const isUsable = Boolean(worth.amount || worth.toAdd.length);
         return {
             benefit: voucher.benefit,
             name: voucher.name,
             code: voucher.code,
             amount: worth.amount,
             worth: worth.amount ? formatCurrency(worth.amount, order.currency.id) : "",
-            reason: worth.amount ? "" : worth.reason,
+            isRedeemed: voucher.is_redeemed,
+            added: worth.toAdd.map(({ display_name }) => display_name).join(", "),
+            reason: isUsable ? "" : worth.reason,
             expiry: voucher.expires_at
                 ? DateTime.fromISO(voucher.expires_at).toLocaleString(DateTime.DATE_MED)
                 : "",
