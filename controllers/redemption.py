@@ -18,6 +18,7 @@ from ..engine import (
 from ..models.loyalty_engine_redeemer import time_left
 from ..models.loyalty_engine_redemption import (
     FREE_STATES,
+    OF_TENANT,
     HeldElsewhere,
     LedgerBusy,
     NotSpendable,
@@ -91,7 +92,7 @@ class RedemptionController(TillController):
         ledger = self._ledger()
         claims = ledger._alone(
             "_rows",
-            "redemption.engine_id = %(engine)s AND redemption.benefit_ref IN %(benefits)s"
+            f"{OF_TENANT} AND redemption.benefit_ref IN %(benefits)s"
             " AND redemption.state NOT IN %(free)s",
             engine=terms.engine_id,
             benefits=tuple(benefit.id for benefit, _raw in answer["value"]) or ("",),
@@ -254,7 +255,7 @@ class RedemptionController(TillController):
             "code_shown": shortened(code),
             # A static code is everybody's: it is claimed for a member, or else for one order.
             "claim_key": ledger._claim_key(
-                code, (member_ref or f"order {order_uuid}") if is_static else ""
+                terms.issuer, code, (member_ref or f"order {order_uuid}") if is_static else ""
             ),
             "discounts": [discount.to_json() for discount in discounts],
             "min_amount": terms.reward_amount(reward and reward.min_amount),
@@ -276,7 +277,7 @@ class RedemptionController(TillController):
             "reward_ref": f"own {own.name}"[:512],
             "code": own.code,
             "code_shown": shortened(own.code),
-            "claim_key": ledger._claim_key(own.code),
+            "claim_key": ledger._claim_key(f"own {terms.engine_id}", own.code),
             "discounts": [own._discount().to_json()],
             "min_amount": own.min_amount or None,
         }
@@ -562,19 +563,27 @@ class RedemptionController(TillController):
             raise Refusal("refused") from None
 
     def _ask_about(self, engine, member_ref, call):
-        """Ask for something of a member's. One of whom the engine has never told is tried, as a code
-        is: that is counted, and limited.
+        """Ask for something of a member's. One of whom the engine has never told is looked up first,
+        as a code is: counted, limited, and taken by no other name than the engine's id.
 
         :raises Refusal: where the cashier has to wait
         """
-        members = request.env["loyalty.engine.member"].sudo()
+        engine_id, ledger = engine.id, self._ledger()
+        if request.env["loyalty.engine.member"].sudo()._is_confirmed(engine_id, member_ref):
+            return self._ask(engine, call)
         lookups = request.env["loyalty.engine.lookup"].sudo()
-        is_known = members._is_confirmed(engine.id, member_ref)
-        if not is_known and (wait := lookups._seconds_to_wait()):
+        if wait := lookups._seconds_to_wait():
             raise Refusal("limited", retry_after=wait)
-        answer = self._ask(engine, call)
-        if not is_known:
-            lookups._record(missed=answer["status"] == "unknown")
+
+        def look_up_and_call(client):
+            user = client.get_user(member_ref)
+            if user.id != member_ref or user.is_restricted:
+                raise ValueError("no member whose points or vouchers can be used")
+            ledger._alone("_confirm_member", engine_id, member_ref)
+            return call(client)
+
+        answer = self._ask(engine, look_up_and_call)
+        lookups._record(missed=answer["status"] == "unknown")
         return answer
 
     def _order_values(self, terms, order_uuid):

@@ -483,7 +483,15 @@ class LoyaltyEngine(models.Model):
         return [code]
 
     def _alert(self, summary):
-        """Tell the responsible person, in one activity however often it happens."""
+        """Tell the responsible person, in one activity however often it happens; never raises. What
+        it is told about was just written down, and stays."""
+        try:
+            with self.env.cr.savepoint():
+                self._alert_person(summary)
+        except Exception:
+            _logger.exception("loyalty engine: nobody was told: %s", summary)
+
+    def _alert_person(self, summary):
         warning = self.env.ref("mail.mail_activity_data_warning")
         for engine in self.sudo():
             opened = engine.activity_ids.filtered(

@@ -93,7 +93,7 @@ class LoyaltyEngineCase(models.Model):
         :param sold: the order as the till sends it
         """
         methods = {method.id: method.name for method in order.config_id.payment_method_ids}
-        payments = [vals for _command, _id, vals in sold.get("payment_ids") or ()]
+        payments = [command[2] for command in sold.get("payment_ids") or () if command[0] in (0, 1)]
         self._open(
             order.config_id.loyalty_engine_id,
             "cancelled",

@@ -56,8 +56,16 @@ class LoyaltyEngineMember(models.Model):
         :raises psycopg2.errors.SerializationFailure: when another till had the turn meanwhile
         """
         self.env.cr.execute(
-            "UPDATE loyalty_engine_member SET turns = turns + 1 WHERE engine_id = %s AND ref = %s",
-            (engine_id, ref),
+            # Of all connections to the same tenant: see OF_TENANT of the ledger.
+            """
+            UPDATE loyalty_engine_member SET turns = turns + 1
+             WHERE ref = %s AND engine_id IN (
+                SELECT other.id FROM loyalty_engine own
+                  JOIN loyalty_engine other
+                    ON rtrim(other.rewards_url, '/') = rtrim(own.rewards_url, '/')
+                 WHERE own.id = %s)
+            """,
+            (ref, engine_id),
             # Met each day, and begun anew: nothing for the log, least of all whose turn it was.
             log_exceptions=False,
         )

@@ -49,7 +49,18 @@ AUDITED_AGAIN_AFTER = timedelta(hours=20)
 # An audit that could not ask the engine tries again.
 AUDIT_RETRY = timedelta(hours=1)
 
+KINDS = ("points", "voucher")
+
 DUE = "(redemption.look_up_at IS NULL OR redemption.look_up_at <= %(now)s)"
+
+
+def _sent_alike(rows):
+    """Points in groups of those that were sent as the same type of event, with our id in the same
+    place: the settings may have been changed since."""
+    groups = {}
+    for row in rows:
+        groups.setdefault((row["event_type"], row["event_path"]), []).append(row)
+    return groups.values()
 
 
 class LoyaltyEngineRecovery(models.AbstractModel):
@@ -143,10 +154,10 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
     @api.model
     def _engines(self):
-        """Connections that spend: set up on this database. A copy spends and refunds nothing."""
-        return self.env["loyalty.engine"].search(
-            [("database_uuid", "=", self.env["loyalty.engine"]._current_database_uuid())]
-        )
+        """Connections that spend, or have spent: archived ones too, but only those that were set up
+        on this database. A copy spends and refunds nothing."""
+        engines = self.env["loyalty.engine"].with_context(active_test=False)
+        return engines.search([("database_uuid", "=", engines._current_database_uuid())])
 
     @api.model
     def _ledger(self, method, *arguments, **values):
@@ -267,8 +278,10 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         terms, deadline = redeemer._background_terms(engine), engine.background_deadline
         # No transaction stays open while the engine is asked.
         self.env["ir.cron"]._commit_progress()
-        points = [row for row in rows if row["kind"] == "points"]
-        answers = self._look_up_points(terms, points, deadline) if points else {}
+        points, vouchers = ([row for row in rows if row["kind"] == kind] for kind in KINDS)
+        answers = {}
+        for alike in _sent_alike(points):
+            answers.update(self._look_up_points(terms, alike, deadline))
 
         def look(row):
             try:
@@ -276,13 +289,12 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             except (EngineLookupIncomplete, EngineRejected, EngineAnswerUnreadable):
                 answers[row["uuid"]] = (None, None)
 
-        vouchers = [row for row in rows if row["kind"] == "voucher"]
         # No answer is judged like any other: it is looked up again.
         return points + self._ask_each(vouchers, look, lambda row: None), answers
 
     @api.model
     def _look_up_points(self, terms, rows, deadline):
-        """All in one search."""
+        """All in one search: they went to the same place."""
         found, otherwise = {}, (None, None)
         try:
             found = self.env["loyalty.engine.redeemer"]._find_events(terms, rows, deadline)

@@ -43,6 +43,8 @@ class Terms:
     is asked, no transaction is open."""
 
     engine_id: int
+    # Where its vouchers are of: the address, because two connections may be of one tenant
+    issuer: str
     company_id: int
     client: LoyaltyEngineClient
     deadline: float
@@ -129,6 +131,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         engine = engine.sudo()
         return Terms(
             engine_id=engine.id,
+            issuer=engine.rewards_url.rstrip("/"),
             company_id=engine.company_id.id,
             client=engine._client(),
             deadline=engine.background_deadline,
@@ -234,10 +237,14 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
             return self._await_other(row["uuid"], ends)
         if row["state"] not in ("held", "expired") or ends - time.monotonic() < LEAST_TIME:
             return False
-        asked = _worth(row, amount, terms.points_step)
-        if row["kind"] == "points" and not asked["points"]:
-            # Nothing is taken off for them: they stay held, and the rest may go on.
-            return True
+        asked = row
+        if row["kind"] == "points":
+            # Whatever a till claims: the balance, and the day's limit, were checked for this.
+            amount = min(amount, decimal_of(row["amount"]))
+            asked = _worth(row, amount, terms.points_step)
+            if not asked["points"]:
+                # Nothing is taken off for them: they stay held, and the rest may go on.
+                return True
         send = balance = read_at = None
         try:
             # Whatever can go wrong before goes wrong before the row says that it is being sent.
@@ -254,6 +261,8 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
                 balance=balance,
                 read_at=read_at,
                 most_a_day=terms.points_max_day,
+                event_type=terms.redeem_event_type,
+                event_path=terms.redeem_path,
             )
         except NotSpendable as error:
             ledger._alone("_refuse", row["uuid"], str(error))
@@ -418,14 +427,15 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
     def _find_events(self, terms, rows, deadline):
         """The events that spent the points of these rows, by our id in their payload.
 
+        :param rows: all of one type of event, with our id in the same place
         :return: dict of uuid to Event; what is not in it is not there
         :raises EngineError: when that can't be said
         """
         since = min(row["sent_at"] for row in rows).replace(tzinfo=timezone.utc)
         return terms.client.find_events(
-            terms.redeem_path,
+            rows[0]["event_path"],
             {row["uuid"] for row in rows},
-            terms.redeem_event_type,
+            rows[0]["event_type"],
             since - CLOCK_MARGIN,
             deadline=deadline,
         )
@@ -468,14 +478,13 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
 
 
 def _worth(row, amount, step):
-    """A row as it is to be spent: with no more points than the claim is worth. The fewest, in whole
-    steps, that are worth at least as much at the rate at which they were held; never more than are
-    held.
+    """Points as they are to be spent: no more than the claim is worth. The fewest, in whole steps,
+    that are worth at least as much at the rate at which they were held; never more than are held.
 
-    :param amount: Decimal, what the till takes off the order for it
+    :param amount: Decimal, what the till takes off the order for them
     """
     points, worth = decimal_of(row["points"]), decimal_of(row["amount"])
-    if row["kind"] != "points" or amount >= worth:
+    if amount >= worth:
         return row
     needed = (points * amount / worth / step).to_integral_value(ROUND_CEILING) * step
     return {**row, "points": min(points, needed), "amount": amount}

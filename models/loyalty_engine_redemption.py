@@ -59,6 +59,13 @@ OFF_STATES = ("returning", "returned", "stranded", "made_good")
 SENT_OPEN_STATES = ("spending", "unknown", "spent")
 ENDED_STATES = ("settled", "returned", "stranded", "made_good", "released", "refused", "expired")
 
+# What other connections to the same tenant do counts too: a member, and a wallet, are one there.
+# Two connections with one address may be of one tenant; members' ids are unique beyond a tenant.
+OF_TENANT = """redemption.engine_id IN (
+    SELECT other.id FROM loyalty_engine own
+      JOIN loyalty_engine other ON rtrim(other.rewards_url, '/') = rtrim(own.rewards_url, '/')
+     WHERE own.id = %(engine)s)"""
+
 
 class LedgerBusy(Exception):
     """A short transaction met others, each time or until its time was over; nothing was written."""
@@ -167,6 +174,13 @@ class LoyaltyEngineRedemption(models.Model):
         help="A request that arrives late is found hours after it was sent; from then on it is "
         "waited for what the engine makes of it.",
     )
+    event_type = fields.Char(
+        string="Sent as Event Type",
+        readonly=True,
+        help="Of points, with the path to our id in its payload: they are looked for where they "
+        "went, whatever the connection says by now.",
+    )
+    event_path = fields.Char(readonly=True)
     event_ref = fields.Char(string="Event at the Engine", readonly=True)
     shown_at = fields.Datetime(
         string="In the Balance Since",
@@ -197,16 +211,17 @@ class LoyaltyEngineRedemption(models.Model):
     _uuid_uniq = models.Constraint("unique(uuid)", "A redemption is in the ledger once.")
     # One row claims a voucher: whoever comes second is told where it is.
     _claim_uniq = models.UniqueIndex(
-        "(engine_id, claim_key) WHERE claim_key IS NOT NULL"
+        "(claim_key) WHERE claim_key IS NOT NULL"
         " AND state NOT IN ('released', 'expired', 'refused', 'returned')",
         "Another order has a claim on this voucher.",
     )
     _open_idx = models.Index(
         "(state, look_up_at) WHERE state IN ('held', 'spending', 'unknown', 'spent', 'returning')"
     )
+    _benefit_idx = models.Index("(benefit_ref) WHERE benefit_ref IS NOT NULL")
     _uncompared_idx = models.Index("(engine_id) WHERE state = 'settled' AND NOT is_compared")
     _unshown_idx = models.Index(
-        "(engine_id, member_ref) WHERE kind = 'points' AND shown_at IS NULL"
+        "(member_ref) WHERE kind = 'points' AND shown_at IS NULL"
         " AND state NOT IN ('released', 'expired', 'refused')"
     )
 
@@ -329,11 +344,11 @@ class LoyaltyEngineRedemption(models.Model):
         :param but_order: uuid of the order that asks: what it holds itself doesn't count
         """
         self.env.cr.execute(
-            """
+            f"""
             SELECT COALESCE(SUM(redemption.points), 0)
               FROM loyalty_engine_redemption redemption
               JOIN loyalty_engine engine ON engine.id = redemption.engine_id
-             WHERE redemption.engine_id = %(engine)s AND redemption.member_ref = %(member)s
+             WHERE {OF_TENANT} AND redemption.member_ref = %(member)s
                AND redemption.kind = 'points' AND redemption.uuid != %(but)s
                AND (
                     (%(with_holds)s AND redemption.state = 'held'
@@ -469,9 +484,13 @@ class LoyaltyEngineRedemption(models.Model):
     # === Holding ===
 
     @api.model
-    def _claim_key(self, code, static_owner=""):
-        """What one row at a time may claim: a code, or, of a static one, its use by one member."""
-        return hashlib.sha256(f"{code}\0{static_owner}".encode()).hexdigest()
+    def _claim_key(self, issuer, code, static_owner=""):
+        """What one row at a time may claim: a code, or, of a static one, its use by one member.
+
+        :param issuer: where the code is of: two connections may be of one tenant
+        """
+        claim = hashlib.sha256(f"{code}\0{static_owner}".encode()).hexdigest()
+        return hashlib.sha256(f"{issuer} {claim}".encode()).hexdigest()
 
     @api.model
     def _hold_voucher(self, values, most, most_of_a_reward):
@@ -484,7 +503,7 @@ class LoyaltyEngineRedemption(models.Model):
         :raises HeldElsewhere: when another order claims it
         :raises NotSpendable: when the order has too many
         """
-        for row in self._claims(values["engine_id"], values["claim_key"]):
+        for row in self._claims(values["claim_key"]):
             if row["order_uuid"] == values["order_uuid"]:
                 return row
             if row["state"] != "held" or row["hold_until"] > self.env.cr.now():
@@ -507,12 +526,10 @@ class LoyaltyEngineRedemption(models.Model):
         return self._add({**values, "kind": "voucher"})
 
     @api.model
-    def _claims(self, engine_id, claim_key):
+    def _claims(self, claim_key):
         """Rows that claim a voucher."""
         return self._rows(
-            "redemption.engine_id = %(engine)s AND redemption.claim_key = %(key)s"
-            " AND redemption.state NOT IN %(free)s",
-            engine=engine_id,
+            "redemption.claim_key = %(key)s AND redemption.state NOT IN %(free)s",
             key=claim_key,
             free=FREE_STATES,
         )
@@ -520,6 +537,10 @@ class LoyaltyEngineRedemption(models.Model):
     @api.model
     def _ensure_member(self, engine_id, member_ref):
         self.env["loyalty.engine.member"]._ensure(engine_id, member_ref)
+
+    @api.model
+    def _confirm_member(self, engine_id, member_ref):
+        self.env["loyalty.engine.member"]._confirm(engine_id, member_ref)
 
     @api.model
     def _hold_points(self, values, balance, read_at, most_a_day):
@@ -562,8 +583,7 @@ class LoyaltyEngineRedemption(models.Model):
         if not most_a_day:
             return
         rows = self._rows(
-            "redemption.engine_id = %(engine)s AND redemption.member_ref = %(member)s"
-            " AND redemption.kind = 'points'"
+            f"{OF_TENANT} AND redemption.member_ref = %(member)s AND redemption.kind = 'points'"
             " AND COALESCE(redemption.sent_at, redemption.create_date) > %(since)s"
             " AND redemption.state NOT IN %(free)s"
             " AND (redemption.state != 'held'"
@@ -669,7 +689,16 @@ class LoyaltyEngineRedemption(models.Model):
 
     @api.model
     def _begin_spending(
-        self, row, amount, till_key, until, balance=None, read_at=None, most_a_day=0
+        self,
+        row,
+        amount,
+        till_key,
+        until,
+        balance=None,
+        read_at=None,
+        most_a_day=0,
+        event_type="",
+        event_path="",
     ):
         """The guard: from held to spending, just before the request leaves.
 
@@ -680,6 +709,7 @@ class LoyaltyEngineRedemption(models.Model):
         :param until: when it is too late to send, on the monotonic clock
         :param balance: Decimal, of points: read again from ``read_at`` on
         :param most_a_day: points of a member in 24 hours; 0 = no limit
+        :param event_type: as what points are sent; ``event_path``: where our id stands in it
         :return: whether it is this one that sends
         :raises NotSpendable: when it can't be spent
         :raises LedgerBusy: when it is too late to send; it stays held
@@ -720,6 +750,8 @@ class LoyaltyEngineRedemption(models.Model):
             amount=row["amount"],
             claimed_amount=amount,
             spent_with=Json(row["spent_with"]),
+            event_type=event_type,
+            event_path=event_path,
             reason=None,
             **self._lease(till_key),
         )
@@ -770,7 +802,7 @@ class LoyaltyEngineRedemption(models.Model):
     @api.model
     def _check_claim(self, row):
         """Refuse an expired hold whose voucher another order holds by now."""
-        for other in self._claims(row["engine_id"], row["claim_key"]):
+        for other in self._claims(row["claim_key"]):
             if other["state"] != "held" or other["hold_until"] > self.env.cr.now():
                 raise NotSpendable(self.env._("This voucher is on another order by now."))
             self._move(other["uuid"], ("held",), "expired")
@@ -817,7 +849,7 @@ class LoyaltyEngineRedemption(models.Model):
     def _unshown(self, engine_id, member_ref, limit):
         """A member's latest spendings whose reactions have not been seen yet."""
         return self._rows(
-            "redemption.engine_id = %(engine)s AND redemption.member_ref = %(member)s"
+            f"{OF_TENANT} AND redemption.member_ref = %(member)s"
             " AND redemption.kind = 'points' AND redemption.shown_at IS NULL"
             " AND redemption.event_ref IS NOT NULL"
             " AND redemption.state NOT IN ('released', 'expired', 'refused')",

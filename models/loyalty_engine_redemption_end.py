@@ -1,4 +1,4 @@
-from datetime import timezone
+from datetime import timedelta, timezone
 from decimal import Decimal
 
 from psycopg2.extras import Json
@@ -7,6 +7,9 @@ from odoo import api, models
 
 from ..engine import PointsFacts
 from .loyalty_engine_redemption import decimal_of
+
+# An order that stood open for longer is not looked at when it is paid.
+LONGEST_DRAFT = timedelta(days=30)
 
 # What becomes of the order of a redemption, as the stored orders tell
 PAID_WITH, PAID_WITHOUT, GONE, OPEN = "paid with it", "paid without it", "gone", "open"
@@ -436,7 +439,7 @@ class LoyaltyEngineRedemption(models.Model):
         """What counted as never arrived is at the engine: it is spent, and goes back if its order
         doesn't carry it. Not where another row claims the voucher: then the burn is that one's."""
         row = self._row(redemption_uuid)
-        if row["claim_key"] and self._claims(row["engine_id"], row["claim_key"]):
+        if row["claim_key"] and self._claims(row["claim_key"]):
             return
         self._move(
             redemption_uuid,
@@ -457,18 +460,21 @@ class LoyaltyEngineRedemption(models.Model):
 
     @api.model
     def _flag_unbacked(self, engine_id, days):
-        """Open a case for each paid order with a discount, or a payment, of ours that nothing
-        backs. What is not clear yet is left until it is."""
+        """Open a case for each paid order of these days with a discount, or a payment, of ours that
+        nothing backs. What is not clear yet is left until it is."""
+        since = self.env.cr.now() - timedelta(days=days)
         self.env.cr.execute(
             """
             WITH carried AS (
                 SELECT line.order_id, line.loyalty_engine_redemption AS uuid
                   FROM pos_order_line line
                  WHERE line.loyalty_engine_redemption IS NOT NULL
+                   AND line.create_date > %(begun)s
                 UNION
                 SELECT payment.pos_order_id, payment.loyalty_engine_redemption
                   FROM pos_payment payment
                  WHERE payment.loyalty_engine_redemption IS NOT NULL
+                   AND payment.create_date > %(begun)s
             )
             SELECT pos_order.id, carried.uuid, redemption.state
               FROM carried
@@ -479,7 +485,7 @@ class LoyaltyEngineRedemption(models.Model):
                      ON redemption.uuid = carried.uuid AND redemption.order_uuid = pos_order.uuid
              WHERE pos_config.loyalty_engine_id = %(engine)s
                AND pos_order.state NOT IN ('draft', 'cancel')
-               AND pos_order.write_date > %(now)s - %(days)s * interval '1 day'
+               AND pos_order.write_date > %(since)s
                AND (redemption.id IS NULL OR redemption.state IN
                     ('held', 'released', 'expired', 'refused', 'returning', 'returned',
                      'stranded', 'made_good'))
@@ -488,7 +494,7 @@ class LoyaltyEngineRedemption(models.Model):
                                     = concat(pos_order.uuid, ' ', carried.uuid))
              LIMIT 50
             """,
-            {"engine": engine_id, "days": days, "now": self.env.cr.now()},
+            {"engine": engine_id, "since": since, "begun": since - LONGEST_DRAFT},
         )
         engine = self.env["loyalty.engine"].browse(engine_id)
         for order_id, redemption_uuid, state in self.env.cr.fetchall():

@@ -335,8 +335,10 @@ class LoyaltyEngineReport(models.Model):
                SET due_at = %s, reason = NULL, refused = FALSE,
                    -- What was never allowed to be given back is judged anew.
                    state = CASE WHEN kind = 'points_refund' AND jsonb_exists(facts, 'wanted')
-                       THEN 'checking' ELSE 'waiting' END,
-                   -- What was not refused may have been taken: the next sending is a second one.
+                       THEN 'checking'
+                       -- What was not refused may have been taken: it is looked for first.
+                       WHEN body IS NOT NULL AND NOT COALESCE(refused, FALSE) THEN 'unknown'
+                       ELSE 'waiting' END,
                    sends = CASE WHEN refused THEN 0 ELSE LEAST(sends, 1) END,
                    earlier_bodies = CASE WHEN refused
                        THEN concat_ws(E'\\n', earlier_bodies, body) ELSE earlier_bodies END,

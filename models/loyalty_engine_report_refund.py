@@ -138,9 +138,10 @@ class LoyaltyEngineReport(models.Model):
         """
         ledger = self.env["loyalty.engine.redemption"]
         refunds = self.filtered(lambda report: report.kind == "points_refund")
-        refused = refunds.filtered(
-            lambda report: ledger._alone("_send_again", report.order_uuid, report.id) is False
-        )
+        goes = {
+            report: ledger._alone("_send_again", report.order_uuid, report.id) for report in refunds
+        }
+        refused = refunds.filtered(lambda report: goes[report] is False)
         if refused and refused == self:
             raise UserError(
                 self.env._(
@@ -148,4 +149,6 @@ class LoyaltyEngineReport(models.Model):
                     "redemption. Sent again, they would come back twice."
                 )
             )
-        return super(LoyaltyEngineReport, self - refused)._retry()
+        # What goes was written in the ledger's own transaction, which this one does not see.
+        rest = self.filtered(lambda report: goes.get(report) is None)
+        return super(LoyaltyEngineReport, rest)._retry()

@@ -12,6 +12,7 @@ import psycopg2
 from odoo import api, fields, models
 
 from ..engine import (
+    EngineAnswerUnreadable,
     EngineAuthFailed,
     EngineError,
     EngineLookupCutShort,
@@ -632,14 +633,15 @@ class LoyaltyEngineSender(models.AbstractModel):
                 )
                 is_told = True
                 self.env["loyalty.engine.health"]._note_success(engine.id)
-            except EngineLookupCutShort as error:
-                # No failure of the engine's: what waits goes on meanwhile.
-                found, is_cut_short = error.found, True
-                _logger.info("loyalty engine %s: %s", engine.id, error)
             except EngineLookupIncomplete as error:
-                found = error.found
-            except (EngineRejected, EngineAuthFailed) as error:
+                found, is_cut_short = error.found, isinstance(error, EngineLookupCutShort)
+                _logger.info("loyalty engine %s: %s", engine.id, error)
+            except (EngineRejected, EngineAuthFailed, EngineAnswerUnreadable) as error:
                 _logger.info("loyalty engine %s: reports can't be looked up: %s", engine.id, error)
+            except EngineOutcomeUnknown as error:
+                # That the list fails says nothing of what is sent: what waits goes on meanwhile.
+                is_cut_short = True
+                _logger.info("loyalty engine %s: not looked up: %s", engine.id, error)
             except EngineError as error:
                 # Nothing is known yet: asked again once the connection has rested.
                 self._judge_error(engine, error)

@@ -239,7 +239,7 @@ class LoyaltyEngine(models.Model):
                 hold_minutes=engine.hold_minutes,
                 pin_above=engine.pin_above,
                 points_payment_earns=engine.points_payment_earns,
-                points_payment_method_id=config._loyalty_engine_points_methods().id,
+                points_payment_method_id=config._loyalty_engine_points_methods()[:1].id,
             )
         return data
 

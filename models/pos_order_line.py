@@ -13,6 +13,10 @@ class PosOrderLine(models.Model):
         help="The redemption that this line is the discount of.",
     )
 
+    _loyalty_engine_claims_idx = models.Index(
+        "(create_date) WHERE loyalty_engine_redemption IS NOT NULL"
+    )
+
     # A claim too: {"kind", "points", "parts": {uuid of a line with goods: money off it}}.
     loyalty_engine_details = fields.Json(copy=False, readonly=True)
 

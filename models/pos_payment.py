@@ -8,6 +8,9 @@ class PosPayment(models.Model):
     loyalty_engine_redemption = fields.Char(
         string="Redemption", copy=False, readonly=True, index="btree_not_null"
     )
+    _loyalty_engine_claims_idx = models.Index(
+        "(create_date) WHERE loyalty_engine_redemption IS NOT NULL"
+    )
     loyalty_engine_points = fields.Float(
         string="Points",
         copy=False,

@@ -460,6 +460,30 @@ class TestOutbox(LoyaltyEngineCase):
         self._search_in_vain()
         self.assertEqual(self.report_of(lost).sends, 2)
 
+    def test_a_list_that_fails_stops_nobody(self):
+        """Reports are taken and can't be looked for: what waits goes all the same, no till is told
+        that the engine is down, and in the end a person, or the report itself, goes on."""
+        for kind in ("error", "unreadable"):
+            with self.subTest(kind=kind):
+                self.sandbox.reset()
+                self.sandbox.faults(kind="drop_before", method="POST", path="/events", times=1)
+                lost = self.sell()
+                self.send_reports()
+                self.end_the_rest()
+                self._overdue(lost, hours=1)
+                waiting = self.sell()
+                self.sandbox.faults(kind=kind, method="GET", path="/events")
+                self.send_reports()
+                self.assertEqual(self.report_of(waiting).state, "sent")
+                self.assertFalse(self.engine._health().failures)
+                if kind == "error":
+                    report = self.report_of(lost)
+                    self.assertEqual((report.state, report.sends), ("unknown", 1))
+                    self._overdue(lost)
+                    self.send_reports()
+                self.assertEqual(self.report_of(lost).state, "sent")
+                self.assertEqual(self.report_of(lost).sends, 2)
+
     def test_a_late_sale_does_not_lengthen_the_search_for_others(self):
         """What was paid three days ago is looked for among the events of three days."""
         self.sandbox.faults(kind="drop_before", method="POST", path="/events", times=2)

@@ -1,3 +1,4 @@
+import json
 import uuid
 from datetime import timedelta
 from unittest.mock import patch
@@ -233,12 +234,44 @@ class TestRecovery(LeftBehind):
         """Their reaction is seconds late: they are back within a minute all the same."""
         self.sandbox.set_options(redeem_reactor="held")
         redemption = self.spent_points(500)
-        self.ask("release", order_uuid=self.order_uuid, uuids=[redemption["uuid"]], till_key="t")
+        self.ask(
+            "release", order_uuid=self.order_uuid, uuids=[redemption["uuid"]], till_key="till-1"
+        )
         self.env["ir.cron.trigger"].search([]).unlink()
         self.recover()
         self.assertState(redemption, "spent")
         (again,) = self.woken_at(self.recovery)
         self.assertLess(again - fields.Datetime.now(), timedelta(seconds=10))
+
+    def test_what_an_archived_connection_left_open(self):
+        redemption = self.spent_points(500)
+        self.sandbox.wait_for_reactors()
+        self.pay()
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE pos_config SET loyalty_engine_id = NULL")
+        self.env.invalidate_all()
+        self.engine.action_archive()
+        self.recover()
+        self.assertState(redemption, "returning")
+
+    def test_points_are_looked_for_as_what_they_were_sent(self):
+        """The connection was changed while nobody knew what had come of them."""
+        redemption = self.held_points(500)
+        self.sandbox.faults(
+            {"kind": "drop_after", "method": "POST", "path": "/events"},
+            {"kind": "drop_before", "method": "GET", "path": "/events"},
+        )
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "unknown")
+        self.sandbox.clear_faults()
+        self.end_the_rest()
+        template = json.loads(self.engine.redeem_template)
+        template["elsewhere"] = template.pop("redemptionId")
+        self.engine.write(
+            {"redeem_event_type": "SOMETHING_ELSE", "redeem_template": json.dumps(template)}
+        )
+        self.let_pass(61)
+        self.recover()
+        self.assertState(redemption, "spent")
 
     # === What a person has put right is not put right once more ===
 
@@ -264,6 +297,26 @@ class TestRecovery(LeftBehind):
         self.assertState(redemption, "returned")
         self.assertEqual(self.points(), self.member.points)
 
+    def test_one_that_may_have_been_taken_is_looked_for_before(self):
+        """Points that came back twice are nobody's to notice."""
+        redemption, report = self.dead_refund()
+        # The engine has it, and nobody could say so.
+        report.action_retry()
+        self.send_reports()
+        self.sandbox.wait_for_reactors()
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET state = 'dead', sends = 1 WHERE id = %s", (report.id,)
+        )
+        report.invalidate_recordset()
+        report.action_retry()
+        self.assertEqual(self.report(report).state, "unknown")
+        self.send_reports()
+        self.sandbox.wait_for_reactors()
+        self.assertEqual(self.report(report).state, "sent")
+        self.assertEqual(len(self.events("POINTS_REFUND")), 1)
+        self.recover()
+        self.assertState(redemption, "returned")
+
     def test_not_once_a_person_has_it(self):
         redemption, report = self.dead_refund()
         self.recover()
@@ -288,7 +341,8 @@ class TestRecovery(LeftBehind):
             "UPDATE loyalty_engine_report SET state = 'dead' WHERE id IN %s", (tuple(sale.ids),)
         )
         self.engine.action_retry_failed()
-        self.assertEqual(set(self.report(sale).mapped("state")), {"waiting"})
+        # It was sent, and not refused: it is looked for first.
+        self.assertEqual(set(self.report(sale).mapped("state")), {"unknown"})
         self.assertEqual(self.report(report).state, "dead")
 
     def test_settled_when_its_order_comes_after_the_refusal(self):
@@ -443,6 +497,8 @@ class TestRecovery(LeftBehind):
             "tax_ids": [[6, 0, self.product.taxes_id.ids]],
         }
         payment = {"amount": 40, "payment_method_id": self.cash_payment_method.id}
+        # One was stored before, and taken off.
+        payments = [[2, 0], [0, 0, payment]]
         return (
             self.env["pos.order"]
             .with_user(self.cashier)
@@ -458,7 +514,7 @@ class TestRecovery(LeftBehind):
                         "amount_paid": 40,
                         "amount_return": 0,
                         "lines": [[0, 0, line]],
-                        "payment_ids": [[0, 0, payment]] if state == "paid" else [],
+                        "payment_ids": payments if state == "paid" else [],
                         "state": state,
                         "last_order_preparation_change": "{}",
                     }

@@ -10,6 +10,8 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..models import loyalty_engine_lookup
+from ..models.loyalty_engine import SECRETS
 from ..models.loyalty_engine_redemption import LedgerBusy
 from ..sandbox import demo
 from .common import TillCase
@@ -225,6 +227,58 @@ class TestRedemption(RedemptionCase):
         answer = self.hold_points(balance - 499, str(uuid.uuid4()), due="1000")
         self.assertEqual(answer, {"status": "too_many", "available": balance - 500})
 
+    def other_connection(self):
+        """The same tenant, once more: each company needs a connection of its own."""
+        other = self.engine.copy({"name": "Again", "rewards_url": f"{self.engine.rewards_url}/"})
+        other.write({name: self.engine[name] for name in SECRETS})
+        other.points_ready = True
+        return other
+
+    def connect(self, engine):
+        """As a till of another company is, while a session is open."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE pos_config SET loyalty_engine_id = %s WHERE id = %s",
+            (engine.id, self.config.id),
+        )
+        self.env.invalidate_all()
+
+    def test_what_another_connection_to_the_same_tenant_holds_is_not_available(self):
+        balance = self.points()
+        self.engine.points_max_day = 700
+        first = self.held_points(500)
+        self.connect(self.other_connection())
+        other = str(uuid.uuid4())
+        answer = self.hold_points(balance - 499, other, due="1000")
+        self.assertEqual(answer, {"status": "too_many", "available": balance - 500})
+        self.config.loyalty_engine_id.points_max_day = 700
+        self.assertEqual(self.hold_points(201, other)["status"], "limit")
+        # Nor is what it has spent, as long as the balance may not show it.
+        self.connect(self.engine)
+        self.sandbox.set_options(redeem_reactor="held")
+        self.spend(first)
+        self.connect(self.engine.search([("name", "=", "Again")]))
+        answer = self.hold_points(balance - 499, other, due="1000")
+        self.assertEqual(answer, {"status": "too_many", "available": balance - 500})
+
+    def test_members_that_the_engine_never_told_of_are_not_tried_endlessly(self):
+        self.assertEqual(self.hold_points()["status"], "held")
+        with patch.object(loyalty_engine_lookup, "MISSES_PER_WINDOW", 3):
+            for _time in range(3):
+                answer = self.ask("points_terms", member_ref="nobody", order_uuid=self.order_uuid)
+                self.assertEqual(answer["status"], "unknown")
+            for route in ("points_terms", "vouchers"):
+                more = {"order_uuid": self.order_uuid} if route == "points_terms" else {}
+                self.assertEqual(self.ask(route, member_ref="x", **more)["status"], "limited")
+            self.assertEqual(self.hold_points(member_ref="nobody")["status"], "limited")
+            # Whom it has told of is asked for as before.
+            self.assertEqual(self.hold_points(300)["status"], "held")
+
+    def test_a_member_goes_by_one_name(self):
+        """Two names were two members, each with the whole balance."""
+        answer = self.hold_points(member_ref=self.member.account_number)
+        self.assertEqual(answer["status"], "unknown")
+
     def test_a_second_amount_replaces_the_first(self):
         first = self.held_points(500)
         second = self.held_points(300)
@@ -264,7 +318,9 @@ class TestRedemption(RedemptionCase):
                 self.order_uuid = str(uuid.uuid4())
                 redemption = self.held_points(500)
                 self.assertEqual(redemption["points"], 480)
-                self.assertEqual(self.claim(redemption, claimed)["points"], points)
+                spent = self.claim(redemption, claimed)
+                self.assertEqual(spent["points"], points)
+                self.assertLessEqual(float(spent["frozen_amount"]), 4.80)
 
     def test_points_that_were_lowered_and_not_sent_are_held_as_before(self):
         redemption = self.held_points(500)
@@ -769,6 +825,19 @@ class TestRedemption(RedemptionCase):
         self.ask("release", order_uuid=self.order_uuid, uuids=[first["uuid"]])
         self.assertState(first, "released")
         self.assertEqual(self.hold(self.FIVE.code, order_uuid=other)["status"], "held")
+
+    def test_on_one_order_at_a_time_whichever_connection_asks(self):
+        redemption = self.held(self.FIVE.code)
+        self.connect(self.other_connection())
+        answer = self.hold(self.FIVE.code, order_uuid=str(uuid.uuid4()))
+        self.assertEqual(answer["status"], "held_elsewhere")
+        (card,) = (
+            card
+            for card in self.ask("vouchers", member_ref=self.member.id)["vouchers"]
+            if card["benefit"] == self.FIVE.id
+        )
+        self.assertEqual(card["state"], "held")
+        self.assertState(redemption, "held")
 
     def test_two_tills_on_one_voucher_leave_no_code_in_the_log(self):
         """The other one's row is not to be seen yet when this one inserts its own: neither Odoo's
