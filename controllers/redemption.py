@@ -563,8 +563,8 @@ class RedemptionController(TillController):
             raise Refusal("refused") from None
 
     def _ask_about(self, engine, member_ref, call):
-        """Ask for something of a member's. One of whom the engine has never told is looked up first,
-        as a code is: counted, limited, and taken by no other name than the engine's id.
+        """Ask for something of a member's. One of whom the engine has never told is looked up
+        first, as a code is: counted, limited, and taken by no other name than the engine's id.
 
         :raises Refusal: where the cashier has to wait
         """

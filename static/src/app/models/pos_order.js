@@ -30,8 +30,10 @@ function emptyState() {
         lookingUp: false,
         // Why the stored code could not be checked: a status of LoyaltyEngineService
         trouble: false,
-        // What this till claimed since the order was last sent: { code, ref } as field values
+        // What this till claimed and the server has not taken yet: { code, ref } as field values
         unsent: null,
+        // What of that is on its way
+        sending: null,
         // What the engine told of this sale once it was reported: { pointsEarned, points, readAt }
         receipt: null,
         // The redemptions of this order as the server tells them; null while they are not known

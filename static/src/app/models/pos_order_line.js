@@ -20,6 +20,14 @@ patch(PosOrderline.prototype, {
         );
     },
 
+    /** The goods that this discount is on; what is not told of is on all of them. */
+    get loyaltyEngineGoods() {
+        const { lines } = this.order_id;
+        const parts = this.loyalty_engine_details?.parts || {};
+        const goods = lines.filter(({ uuid }) => parts[uuid]);
+        return goods.length ? goods : lines.filter((line) => line.isLoyaltyEngineGoods);
+    },
+
     /**
      * What the engine may call this line's product: its SKU, and its category and the ones above
      * that, each by its full name ("Drinks / Coffee") and by its own.

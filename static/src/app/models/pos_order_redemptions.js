@@ -5,6 +5,7 @@ import { formatPoints } from "@pos_loyalty_engine/app/utils/member_words";
 import {
     closesBasket,
     isGone,
+    isOnOrder,
     isOpen,
     isSpent,
     isTender,
@@ -52,6 +53,11 @@ patch(PosOrder.prototype, {
     /** The redemptions of this order that a cashier should see. */
     get loyaltyEngineShown() {
         return this.loyaltyEngineRedemptions.filter((item) => !isGone(item));
+    },
+
+    /** Whether it is a certain customer's, though it may have no lines yet. */
+    get loyaltyEngineIsSomebodys() {
+        return Boolean(this.loyaltyEngineMember || this.loyaltyEngineShown.some(isOnOrder));
     },
 
     /** Whether something was spent that the basket gave a right to: then it is closed. */
@@ -143,8 +149,11 @@ patch(PosOrder.prototype, {
         const points = spent.reduce((sum, { points }) => sum + (points || 0), 0);
         const { wallet } = this.loyaltyEngineMember || {};
         const { receipt } = this.uiState.loyaltyEngine;
-        // The balance that comes with the receipt is a later one, and says enough.
-        const left = Number.isFinite(receipt?.points) ? NaN : (wallet?.points ?? NaN) - points;
+        // A balance of afterwards has them, or soon will: the one with the receipt says enough.
+        const isLater =
+            Number.isFinite(receipt?.points) ||
+            spent.some(({ uuid }) => wallet?.spentBefore?.includes(uuid));
+        const left = isLater ? NaN : (wallet?.points ?? NaN) - points;
         return {
             vouchers: spent.filter(({ kind }) => kind === "voucher").map(({ name }) => name),
             pointsSpent: points ? formatPoints(points) : "",

@@ -55,6 +55,11 @@ export class MemberDesk {
         this.receipts = new Map();
     }
 
+    /** @returns {import("./redemption_desk").RedemptionDesk} */
+    get redemptions() {
+        return this.pos.loyaltyEngineRedemptionDesk;
+    }
+
     // --- Identify ---
 
     /**
@@ -75,16 +80,23 @@ export class MemberDesk {
         { order = this.pos.getOrder(), isSilent = false, presented = "picked" } = {}
     ) {
         order.assertEditable();
-        if (this._mustStay(order, code)) {
+        const isBusy = this.redemptions.isBusy(order);
+        if (!isBusy && this._mustStay(order, code)) {
             return { status: "superseded" };
         }
         const pending = this.lookups.get(order.uuid);
         const before = pending ? pending.before : this._snapshot(order);
         const isSame = before && [before.code, before.ref].includes(code);
-        order.setLoyaltyEngineMember(isSame ? before : { code });
+        if (!isBusy && !this.redemptions.holdsForMember(order)) {
+            order.setLoyaltyEngineMember(isSame ? before : { code });
+        }
         const answer = await this._lookUp(order, code, before);
         if (answer.status === "superseded") {
             return answer;
+        }
+        if (this._mustStay(order, code, before)) {
+            order.setLoyaltyEngineMember(before);
+            return { status: "superseded" };
         }
         if (answer.status === "found") {
             // Asking again takes nothing from a card that was shown.
@@ -95,7 +107,7 @@ export class MemberDesk {
         } else if (isSame && before.ref) {
             order.setLoyaltyEngineMember(before);
         } else {
-            order.setLoyaltyEngineMember({ code, trouble: answer.status });
+            this._keepUnchecked(order, code, answer.status);
         }
         this._markFetched(order);
         if (!isSilent && answer.status !== "found") {
@@ -118,12 +130,20 @@ export class MemberDesk {
             code &&
                 !ai &&
                 !SHOP_TYPES.has(type) &&
+                !this._isProduct(code) &&
                 SCREENS.has(this.pos.router.state.current) &&
                 order &&
                 !order.finalized &&
                 !this.lookups.has(order.uuid) &&
                 (now >= this.pausedUntil || this._isMembers(code)) &&
                 now >= (this.strangers.get(code) || 0)
+        );
+    }
+
+    /** Whether the shop itself sells under a code, though nobody takes it on this screen. */
+    _isProduct(code) {
+        return ["product.product", "product.uom"].some((model) =>
+            this.pos.models[model]?.getBy("barcode", code)
         );
     }
 
@@ -144,16 +164,15 @@ export class MemberDesk {
      */
     async offer(code, notFound) {
         const order = this.pos.getOrder();
-        if (this._mustStay(order, code)) {
-            return;
-        }
         const before = this._snapshot(order);
         const answer = await this._lookUp(order, code, before);
         if (answer.status === "superseded") {
             return;
         }
         if (answer.status === "found") {
-            this._welcome(order, code, answer, "scan");
+            if (!this._mustStay(order, code)) {
+                this._welcome(order, code, answer, "scan");
+            }
         } else if (answer.status === "unknown") {
             await this._offerAsVoucher(order, code, notFound);
         } else if (NO_MEMBER.has(answer.status)) {
@@ -162,8 +181,11 @@ export class MemberDesk {
             this.pausedUntil = Date.now() + PAUSE_AFTER_TROUBLE;
             if (!this._isMembers(code)) {
                 await notFound();
-            } else if (![before?.code, before?.ref].includes(code)) {
-                order.setLoyaltyEngineMember({ code, trouble: answer.status });
+            } else if (
+                ![before?.code, before?.ref].includes(code) &&
+                !this._mustStay(order, code)
+            ) {
+                this._keepUnchecked(order, code, answer.status);
             }
             this.tell(answer, code, order);
         }
@@ -174,7 +196,13 @@ export class MemberDesk {
      * while the check of a voucher leaves a trace at the engine.
      */
     async _offerAsVoucher(order, code, notFound) {
-        const answer = await this.pos.loyaltyEngineRedemptionDesk.offer(order, code);
+        const words =
+            this.redemptions.mayBeVoucher(order, code) && this.redemptions.whyNotAdd(order);
+        if (words) {
+            // Of the code nothing is known yet.
+            return this.redemptions.notify(words);
+        }
+        const answer = await this.redemptions.offer(order, code);
         if (answer && answer.status !== "unknown") {
             if (answer.status !== "held") {
                 this.pausedUntil = ENGINE_TROUBLE.has(answer.status)
@@ -196,10 +224,16 @@ export class MemberDesk {
         }
     }
 
+    /** Put a code on the order that could not be checked: it may be another member's. */
+    _keepUnchecked(order, code, trouble) {
+        order.setLoyaltyEngineMember({ code, trouble });
+        this.redemptions.onMemberChanged(order, "");
+    }
+
     /** Whether another code can't take the place of the member; then the cashier is told why. */
-    _mustStay(order, code) {
-        const { code: present, ref } = order.loyaltyEngineMember || {};
-        const words = this.pos.loyaltyEngineRedemptionDesk.whyMemberStays(order);
+    _mustStay(order, code, member = order.loyaltyEngineMember) {
+        const { code: present, ref } = member || {};
+        const words = this.redemptions.whyMemberStays(order);
         if (!words || [present, ref].includes(code)) {
             return false;
         }
@@ -274,7 +308,7 @@ export class MemberDesk {
         }
         this._settle(order);
         order.setLoyaltyEngineMember();
-        return this.pos.loyaltyEngineRedemptionDesk.onMemberChanged(order, "");
+        return this.redemptions.onMemberChanged(order, "");
     }
 
     /**
@@ -311,7 +345,10 @@ export class MemberDesk {
         const lookup = { before };
         this.lookups.set(order.uuid, lookup);
         order.uiState.loyaltyEngine.lookingUp = code;
+        // What is being done for the order is done for the member who is on it.
+        await this.redemptions.steps.get(order.uuid);
         const answer = await this.service.identify(code);
+        await this.redemptions.steps.get(order.uuid);
         // Another scan came, the member was removed, or the order is paid or gone.
         const isWanted =
             this.lookups.get(order.uuid) === lookup &&
@@ -340,13 +377,18 @@ export class MemberDesk {
         return order.loyaltyEngineMember && { ...order.loyaltyEngineMember };
     }
 
-    _welcome(order, code, { member, partnerId }, presented) {
-        const wallet = { ...member, isLinked: Boolean(partnerId), seenAt: Date.now() };
+    async _welcome(order, code, { member, partnerId }, presented) {
+        const wallet = {
+            ...member,
+            isLinked: Boolean(partnerId),
+            seenAt: Date.now(),
+            spentBefore: this.redemptions.spentPoints(order),
+        };
         if (presented) {
             order.uiState.loyaltyEngine.presented = { code, how: presented };
         }
         order.setLoyaltyEngineMember({ code, ref: member.ref, wallet });
-        this.pos.loyaltyEngineRedemptionDesk.onMemberChanged(order, member.ref);
+        const change = this.redemptions.onMemberChanged(order, member.ref);
         if (this.pos.ui.isSmall && this._isCurrent(order)) {
             // On a phone the order is not beside the products.
             const parts = [member.tier, member.name || member.accountNumber];
@@ -355,6 +397,7 @@ export class MemberDesk {
             }
             this.pos.notification.add(parts.filter(Boolean).join(" · "), { type: "success" });
         }
+        await change;
         return this._selectCustomer(order, member.ref, partnerId);
     }
 
@@ -441,6 +484,8 @@ export class MemberDesk {
         }
         const partner =
             this.pos.models["res.partner"].get(partnerId) || (await this._readPartner(partnerId));
+        // A customer's price list would not come along now.
+        await this.redemptions.steps.get(order.uuid);
         if (!partner || order.finalized || order.loyaltyEngineMember?.ref !== ref) {
             return;
         }

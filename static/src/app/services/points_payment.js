@@ -263,8 +263,14 @@ export class PointsPayment {
         if (order.finalized) {
             return;
         }
-        const { tender } = order.uiState.loyaltyEngine;
+        const { tender, dropped } = order.uiState.loyaltyEngine;
         for (const payment of order.payment_ids) {
+            if (dropped.includes(payment.loyalty_engine_redemption)) {
+                // Let go of because storing it took too long: by now it is stored.
+                this._unclaim(payment);
+                payment.setPaymentStatus("retry");
+                continue;
+            }
             const values = tender[payment.uuid];
             if (values && payment.loyalty_engine_redemption !== values.loyalty_engine_redemption) {
                 payment.update(values);

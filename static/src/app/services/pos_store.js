@@ -47,7 +47,9 @@ patch(PosStore.prototype, {
     async preSyncAllOrders(orders) {
         const result = await super.preSyncAllOrders(...arguments);
         if (this.loyaltyEngineDesk) {
-            orders.forEach((order) => (order.uiState.loyaltyEngine.unsent = null));
+            for (const { uiState } of orders) {
+                uiState.loyaltyEngine.sending = uiState.loyaltyEngine.unsent;
+            }
         }
         return result;
     },
@@ -55,6 +57,12 @@ patch(PosStore.prototype, {
     // The server's answer replaces the whole order, and with it a member that came in the meantime.
     async postSyncAllOrders(orders) {
         const result = await super.postSyncAllOrders(...arguments);
+        if (this.loyaltyEngineDesk) {
+            for (const { uiState } of orders) {
+                const { unsent, sending } = uiState.loyaltyEngine;
+                uiState.loyaltyEngine.unsent = unsent === sending ? null : unsent;
+            }
+        }
         this.restoreLoyaltyEngine(orders);
         return result;
     },
@@ -162,10 +170,10 @@ patch(PosStore.prototype, {
         return result;
     },
 
-    // An order without lines but with a member is somebody's: the next customer gets another one.
+    // The next customer gets another one.
     getEmptyOrder() {
         const order = super.getEmptyOrder(...arguments);
-        return order.loyaltyEngineMember ? this.addNewOrder() : order;
+        return order.loyaltyEngineIsSomebodys ? this.addNewOrder() : order;
     },
 
     async printReceipt({ basic = false, order = this.getOrder() } = {}) {

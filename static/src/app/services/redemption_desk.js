@@ -91,7 +91,7 @@ export class RedemptionDesk {
         );
     }
 
-    /** Why nothing can be added to or taken off an order now, or "". */
+    /** Why nothing can be done with the redemptions of an order now, or "". */
     whyNot(order) {
         if (order.finalized) {
             return _t("This sale is paid.");
@@ -102,10 +102,13 @@ export class RedemptionDesk {
         if (order.loyaltyEnginePaymentTaken) {
             return _t("A payment was already taken or is under way: nothing can be changed now.");
         }
-        if (order.isRefund || order.getHasRefundLines()) {
-            return _t("Nothing can be redeemed with a return.");
-        }
         return "";
+    }
+
+    /** Why nothing can be redeemed with an order now, or "". */
+    whyNotAdd(order) {
+        const isReturn = order.isRefund || order.getHasRefundLines();
+        return this.whyNot(order) || (isReturn ? _t("Nothing can be redeemed with a return.") : "");
     }
 
     isBusy(order) {
@@ -156,7 +159,7 @@ export class RedemptionDesk {
     }
 
     async _add(order, isSilent, hold) {
-        const words = this.whyNot(order);
+        const words = this.whyNotAdd(order);
         const answer = words
             ? { status: "stopped", words }
             : await this._during(order, { kind: "add" }, () => this._hold(order, hold));
@@ -186,7 +189,7 @@ export class RedemptionDesk {
         this.known.add(order.uuid);
         if (order.finalized || order.loyaltyEnginePaymentTaken) {
             this.service.release(order.uuid, [redemption.uuid]);
-            return { status: "stopped", words: this.whyNot(order) };
+            return { status: "stopped", words: this.whyNotAdd(order) };
         }
         this._set(
             order,
@@ -213,7 +216,7 @@ export class RedemptionDesk {
      * @param {Object} redemption
      */
     putBack(order, redemption) {
-        const words = this.whyNot(order);
+        const words = this.whyNotAdd(order);
         if (words) {
             return this.notify(words);
         }
@@ -997,6 +1000,18 @@ export class RedemptionDesk {
         }
     }
 
+    /** Whether something is on an order that only its member may have. */
+    holdsForMember(order) {
+        return this._all(order).some((item) => isOnOrder(item) && item.member_ref);
+    }
+
+    /** Uuids of the points that are spent for an order: a balance may have them or not. */
+    spentPoints(order) {
+        return this._all(order)
+            .filter((item) => item.kind === "points" && isSpent(item))
+            .map(({ uuid }) => uuid);
+    }
+
     /** Why the member of an order has to stay, or "". */
     whyMemberStays(order) {
         if (this.isBusy(order)) {
@@ -1168,16 +1183,19 @@ export class RedemptionDesk {
      * @returns {Promise<{status: string} | null>} null = not tried
      */
     offer(order, code) {
-        if (!this.offersVouchers(order) || isGtin(code) || this.whyNot(order)) {
-            return null;
-        }
-        return this.addVoucher(order, { code }, { isSilent: true });
+        return this.mayBeVoucher(order, code)
+            ? this.addVoucher(order, { code }, { isSilent: true })
+            : null;
+    }
+
+    mayBeVoucher(order, code) {
+        return this.offersVouchers(order) && !isGtin(code);
     }
 
     // --- Windows ---
 
     openVouchers(order) {
-        const words = this.whyNot(order);
+        const words = this.whyNotAdd(order);
         if (words) {
             return this.notify(words);
         }
@@ -1185,7 +1203,7 @@ export class RedemptionDesk {
     }
 
     openPoints(order) {
-        const words = this.whyNot(order);
+        const words = this.whyNotAdd(order);
         if (words) {
             return this.notify(words);
         }

@@ -57,6 +57,19 @@ export function fixedLineInWords() {
     );
 }
 
+/** The question before goods are returned without a discount that was on them and on others. */
+export function partRefundInWords(amount) {
+    return {
+        title: _t("Sold with a discount"),
+        body: _t(
+            "Vouchers or points took %s off these goods and others together. That is given back only with all of them: this return pays the full price of what is chosen.",
+            amount
+        ),
+        confirmLabel: _t("Give back the full price"),
+        cancelLabel: _t("Choose again"),
+    };
+}
+
 export function refundInWords() {
     return _t("A discount is only given back together with what it was on.");
 }

@@ -422,6 +422,14 @@ for (const [status, words] of [
 
 // --- Receipt and customer display ---
 
+test("of a balance that may have the points already nothing is subtracted", async () => {
+    const { order, store } = await setupSpending({ members: { 1000001: found(1) } });
+    order.setLoyaltyEngineRedemptions([points("p1", { state: "spent" })]);
+    await store.loyaltyEngineDesk.identify("1000001", { order });
+    expect(order.loyaltyEngineRedeemed.pointsSpent).toBe("200");
+    expect(order.loyaltyEngineRedeemed.pointsLeft).toBe("");
+});
+
 test("receipt and customer display tell what was redeemed, and what is left", async () => {
     const { order, store } = await setupSpending({ members: { 1000001: found(1) } });
     await store.loyaltyEngineDesk.identify("1000001", { order });

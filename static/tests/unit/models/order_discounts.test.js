@@ -290,7 +290,9 @@ test("products that a voucher is for are to be added, where the connection says 
     expect(toAdd(["CHAIR"], ["TABLE"], ["CHAIR"], [])).toEqual(["CHAIR", "TABLE"]);
     expect(toAdd(["TEA"])).toEqual([]);
     expect(toAdd(["CHAIR", "test_test"])).toEqual([]);
-    expect(order.loyaltyEngineWorth(voucher).toAdd.map(({ barcode }) => barcode)).toEqual(["CHAIR"]);
+    expect(order.loyaltyEngineWorth(voucher).toAdd.map(({ barcode }) => barcode)).toEqual([
+        "CHAIR",
+    ]);
     expect(order.loyaltyEngineWorth(voucher, { min_amount: "100.00" }).toAdd).toEqual([]);
 });
 

@@ -583,6 +583,24 @@ describe("a server that says nothing", () => {
         expect(times(till.ledger, "spend")).toBe(0);
     });
 
+    test("what is stored after all stands for nothing, and can be tried again", async () => {
+        const till = await setupPoints();
+        const stored = new Deferred();
+        onRpc("pos.order", "sync_from_ui", async ({ parent }) => {
+            const answer = parent();
+            await stored;
+            return answer;
+        });
+        till.ledger.answers.hold_points = HOLD;
+        const line = await till.add(5);
+        const pressed = till.screen.sendPaymentRequest(line);
+        await duration(pressed);
+        expect(stateOf(line)).toEqual([5, "retry", "", 0]);
+        stored.resolve();
+        await advanceTime(100);
+        expect(stateOf(line)).toEqual([5, "retry", "", 0]);
+    });
+
     test("from the spending on: that step takes 8 seconds", async () => {
         const till = await setupPoints();
         till.ledger.answers.spend = () => {

@@ -5,6 +5,7 @@ import { getFilledOrder } from "@point_of_sale/../tests/unit/utils";
 import { OrderSummary } from "@point_of_sale/app/screens/product_screen/order_summary/order_summary";
 import { TicketScreen } from "@point_of_sale/app/screens/ticket_screen/ticket_screen";
 import { redemption, setupDiscountTill, total } from "../discount_till";
+import { watchDialogs } from "../redemption_utils";
 import { watchNotifications } from "../utils";
 
 definePosModels();
@@ -67,4 +68,34 @@ test("a discount is not given back alone, and a refund claims nothing", async ()
     expect(refund.isRefund).toBe(true);
     expect(refund.lines).toHaveLength(2);
     expect(refund.loyaltyEngineDiscountLines).toEqual([]);
+});
+
+test("goods that are returned take their discounts along", async () => {
+    const { store, order } = await setup();
+    order.state = "paid";
+    const screen = await mountWithCleanup(TicketScreen);
+    screen.setSelectedOrder(order);
+    const [first, second] = order.lines;
+    screen.getToRefundDetail(first).qty = 3;
+    screen.getToRefundDetail(second).qty = 2;
+    await screen.onDoRefund();
+    expect(store.getOrder().lines).toHaveLength(4);
+    expect(total(store.getOrder())).toBe(-12.85);
+});
+
+test("a part of the goods that a discount was on: the cashier is asked", async () => {
+    const { store, order } = await setup();
+    order.state = "paid";
+    const screen = await mountWithCleanup(TicketScreen);
+    screen.setSelectedOrder(order);
+    screen.getToRefundDetail(order.lines[0]).qty = 1;
+    let isSure = false;
+    const dialogs = watchDialogs(store, ({ confirm, cancel }) => (isSure ? confirm() : cancel()));
+    await screen.onDoRefund();
+    expect(store.getOrder().isRefund).toBe(false);
+    // 5.00 x 10.35 / 17.85
+    expect(dialogs[0].body).toMatch(/took .*2\.90 off these goods and others/);
+    isSure = true;
+    await screen.onDoRefund();
+    expect(total(store.getOrder())).toBe(-3.45);
 });

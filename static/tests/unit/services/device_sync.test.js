@@ -1,6 +1,7 @@
 import { expect, test } from "@odoo/hoot";
 import { Deferred, tick } from "@odoo/hoot-mock";
-import { MockServer } from "@web/../tests/web_test_helpers";
+import { MockServer, onRpc } from "@web/../tests/web_test_helpers";
+import { ConnectionLostError } from "@web/core/network/rpc";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { found } from "../utils";
 import { setupSpending, spend, times, watchDialogs } from "../redemption_utils";
@@ -61,6 +62,25 @@ test("a member, goods and a discount that were not sent yet stay on the order", 
     const [stored] = MockServer.env["pos.order"].read([order.id], ["loyalty_engine_member_ref"]);
     expect(stored.loyalty_engine_member_ref).toBe("ref-1");
     expect(storedDiscounts(order)).toBe(order.loyaltyEngineDiscountLines.length);
+});
+
+test("a member whose sending failed stays on the order", async () => {
+    const { store, order } = await setupSpending({ members: { 1000001: found(1) } });
+    await store.syncAllOrders({ orders: [order] });
+    await store.loyaltyEngineDesk.identify("1000001", { order });
+    let isBroken = true;
+    onRpc("pos.order", "sync_from_ui", ({ parent }) => {
+        if (isBroken) {
+            throw new ConnectionLostError("sync_from_ui");
+        }
+        return parent();
+    });
+    await store.syncAllOrders({ orders: [order] });
+    isBroken = false;
+    MockServer.env["pos.order"].write([order.id], { general_customer_note: "No sugar" });
+    await syncDevices(store);
+    expect(order.general_customer_note).toBe("No sugar");
+    expect(order.loyaltyEngineMember.ref).toBe("ref-1");
 });
 
 for (const isStored of [false, true]) {

@@ -261,6 +261,11 @@ test("codes that can't be a member's are not offered", async () => {
     }
     expect(desk.mayOffer({ ...scanned("00012345678905"), ai: "01" })).toBe(false);
     expect(desk.mayOffer(scanned("1000001"))).toBe(true);
+    // What the shop sells, on a screen that takes no products
+    const [product] = store.models["product.template"].get(5).product_variant_ids;
+    store.router.state.current = "PaymentScreen";
+    expect(desk.mayOffer(scanned(product.barcode))).toBe(false);
+    expect(desk.mayOffer(scanned("1000001"))).toBe(true);
     store.router.state.current = "TicketScreen";
     expect(desk.mayOffer(scanned("1000001"))).toBe(false);
 });

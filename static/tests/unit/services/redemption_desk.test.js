@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@odoo/hoot";
+import { waitUntil } from "@odoo/hoot-dom";
 import { advanceTime, animationFrame, Deferred, tick } from "@odoo/hoot-mock";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { RPCError } from "@web/core/network/rpc";
@@ -220,6 +221,89 @@ describe("add and take off", () => {
         await desk.steps.get(order.uuid);
         expect(states(order)).toEqual(["v1 held"]);
         expect(ledger.rows[0].state).toBe("released");
+    });
+
+    test("a price list that a new member's customer brings comes along", async () => {
+        const { desk, order, store } = await setupSpending({
+            members: { 1000001: found(1), 1000002: found(2, { partner_id: 3 }) },
+        });
+        const pricelist = store.models["product.pricelist"].get(2);
+        const customer = store.models["res.partner"].get(3);
+        customer.update({ property_product_pricelist: pricelist });
+        store.config.use_presets = false;
+        expect(order.pricelist_id?.id).not.toBe(2);
+        await store.loyaltyEngineDesk.identify("1000001", { order });
+        await desk.addPoints(order, { points: 200 });
+        await store.loyaltyEngineDesk.identify("1000002", { order });
+        await waitUntil(() => order.partner_id === customer);
+        expect(order.pricelist_id).toBe(pricelist);
+    });
+
+    for (const how of ["identify", "offer"]) {
+        test(`another card while the points are being spent (${how})`, async () => {
+            const answer = new Deferred();
+            const { desk, order, store, ledger } = await setupSpending({
+                members: { 1000001: found(1), 1000002: answer },
+            });
+            store.setOrder(order);
+            await store.loyaltyEngineDesk.identify("1000001", { order });
+            await desk.addPoints(order, { points: 200 });
+            const spending = new Deferred();
+            const route = ledger.answers.spend;
+            ledger.answers.spend = async ({ claims }, rows) => {
+                await spending;
+                claims.forEach(({ uuid, amount }) => spend(ledger, uuid, amount));
+                return { status: "done", redemptions: rows.map((row) => ({ ...row })) };
+            };
+            const lookup =
+                how === "offer"
+                    ? store.loyaltyEngineDesk.offer("1000002", () => {})
+                    : store.loyaltyEngineDesk.identify("1000002", { order });
+            // Until the engine has answered nobody else is on the order.
+            expect(order.loyaltyEngineMember.ref).toBe("ref-1");
+            const paid = desk.mayPay(order);
+            answer.resolve(found(2));
+            await tick();
+            spending.resolve();
+            expect(await paid).toBe(true);
+            await lookup;
+            ledger.answers.spend = route;
+            expect(order.loyaltyEngineMember.ref).toBe("ref-1");
+            expect(states(order)).toEqual(["p1 spent"]);
+        });
+    }
+
+    test("a card that can't be checked takes the place of the member, and of the points", async () => {
+        const { desk, order, store, ledger } = await setupSpending({
+            members: { 1000001: found(1), 1000002: { status: "down" } },
+        });
+        await store.loyaltyEngineDesk.identify("1000001", { order });
+        await desk.addPoints(order, { points: 200 });
+        await store.loyaltyEngineDesk.identify("1000002", { order });
+        await desk.steps.get(order.uuid);
+        expect(order.loyaltyEngineMember.code).toBe("1000002");
+        expect(states(order)).toEqual([]);
+        expect(ledger.rows[0].state).toBe("released");
+    });
+
+    test("an empty order with a voucher is not given to the next customer", async () => {
+        const { store, desk } = await setupSpending();
+        const order = store.addNewOrder();
+        order.update({ pricelist_id: false, fiscal_position_id: false });
+        expect(store.getEmptyOrder().uuid).toBe(order.uuid);
+        await desk.addVoucher(order, { code: "v1" });
+        expect(store.getEmptyOrder().uuid).not.toBe(order.uuid);
+    });
+
+    test("what came onto a return all the same can be taken off", async () => {
+        const { desk, order } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        order.is_refund = true;
+        expect((await desk.addVoucher(order, { code: "v2" }, { isSilent: true })).status).toBe(
+            "stopped"
+        );
+        await desk.remove(order, order.loyaltyEngineShown[0]);
+        expect(states(order)).toEqual([]);
     });
 
     test("the member of something spent stays", async () => {
@@ -1227,6 +1311,41 @@ describe("codes that nothing in the shop has", () => {
         expect(ledger.asked).toEqual(["hold_voucher"]);
         expect(states(order)).toEqual(["PROMO-1 held"]);
         expect.verifySteps([]);
+    });
+
+    test("a second one, scanned while the first is being held, waits its turn", async () => {
+        const first = new Deferred();
+        const { store, desk, order } = await setupSpending({
+            answers: {
+                hold_voucher: async ({ code }, rows) => {
+                    await (code === "PROMO-1" && first);
+                    rows.push(voucher(code));
+                    return { status: "held", redemption: voucher(code) };
+                },
+            },
+        });
+        store.setOrder(order);
+        const held = desk.addVoucher(order, { code: "PROMO-1" });
+        const offered = store.loyaltyEngineDesk.offer("PROMO-2", () => expect.step("not found"));
+        await tick();
+        first.resolve();
+        await held;
+        await offered;
+        expect(states(order)).toEqual(["PROMO-1 held", "PROMO-2 held"]);
+        expect.verifySteps([]);
+    });
+
+    test("not while a payment is under way: that is said, and the code is asked again later", async () => {
+        const { store, order, ledger } = await setupSpending();
+        store.setOrder(order);
+        payIn(store, order, "cash").payment_status = "waiting";
+        const texts = watchNotifications(store);
+        await store.loyaltyEngineDesk.offer("PROMO-1", () => expect.step("not found"));
+        expect(texts).toHaveLength(1);
+        expect(texts[0]).toMatch(/A payment was already taken/);
+        expect.verifySteps([]);
+        expect(ledger.asked).toEqual([]);
+        expect(store.loyaltyEngineDesk.mayOffer({ code: "PROMO-1", type: "product" })).toBe(true);
     });
 
     test("neither has it: said once, and not asked again", async () => {

@@ -1,16 +1,39 @@
 import { patch } from "@web/core/utils/patch";
+import { formatCurrency } from "@web/core/currency";
+import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import { TicketScreen } from "@point_of_sale/app/screens/ticket_screen/ticket_screen";
-import { refundInWords } from "@pos_loyalty_engine/app/utils/discount_words";
+import { partRefundInWords, refundInWords } from "@pos_loyalty_engine/app/utils/discount_words";
 
-// Given back alone, a discount would make the customer pay.
+// A discount goes back with all of the goods that it was on: alone the customer would pay for it, and
+// without it get more than was paid.
 patch(TicketScreen.prototype, {
     async onDoRefund() {
         const order = this.getSelectedOrder();
-        const details = order && this._getRefundableDetails(order.getPartner(), order);
-        if (details?.length && details.every(({ line }) => line.isLoyaltyEngineDiscount)) {
+        const details = order ? this._getRefundableDetails(order.getPartner(), order) : [];
+        if (details.length && details.every(({ line }) => line.isLoyaltyEngineDiscount)) {
             this.pos.notification.add(refundInWords(), { type: "warning" });
             return;
         }
-        return super.onDoRefund(...arguments);
+        const chosen = new Map(details.map(({ line, qty }) => [line.uuid, qty]));
+        let kept = 0;
+        for (const discount of order?.loyaltyEngineDiscountLines || []) {
+            const isThere = discount.qty - discount.refundedQty > 0 && !chosen.has(discount.uuid);
+            const goods = isThere ? discount.loyaltyEngineGoods : [];
+            if (!goods.some(({ uuid }) => chosen.has(uuid))) {
+                continue;
+            }
+            const isWhole = goods.every(
+                ({ uuid, qty, refundedQty }) => refundedQty + (chosen.get(uuid) || 0) >= qty
+            );
+            if (isWhole) {
+                this.getToRefundDetail(discount).qty = discount.qty;
+            } else {
+                kept -= discount.priceIncl;
+            }
+        }
+        const isMeant =
+            !kept ||
+            (await ask(this.dialog, partRefundInWords(formatCurrency(kept, order.currency.id))));
+        return isMeant ? super.onDoRefund(...arguments) : undefined;
     },
 });
