@@ -196,12 +196,6 @@ export class MemberDesk {
      * while the check of a voucher leaves a trace at the engine.
      */
     async _offerAsVoucher(order, code, notFound) {
-        const words =
-            this.redemptions.mayBeVoucher(order, code) && this.redemptions.whyNotAdd(order);
-        if (words) {
-            // Of the code nothing is known yet.
-            return this.redemptions.notify(words);
-        }
         const answer = await this.redemptions.offer(order, code);
         if (answer && answer.status !== "unknown") {
             if (answer.status !== "held") {
@@ -377,7 +371,7 @@ export class MemberDesk {
         return order.loyaltyEngineMember && { ...order.loyaltyEngineMember };
     }
 
-    async _welcome(order, code, { member, partnerId }, presented) {
+    _welcome(order, code, { member, partnerId }, presented) {
         const wallet = {
             ...member,
             isLinked: Boolean(partnerId),
@@ -388,7 +382,7 @@ export class MemberDesk {
             order.uiState.loyaltyEngine.presented = { code, how: presented };
         }
         order.setLoyaltyEngineMember({ code, ref: member.ref, wallet });
-        const change = this.redemptions.onMemberChanged(order, member.ref);
+        this.redemptions.onMemberChanged(order, member.ref);
         if (this.pos.ui.isSmall && this._isCurrent(order)) {
             // On a phone the order is not beside the products.
             const parts = [member.tier, member.name || member.accountNumber];
@@ -397,7 +391,6 @@ export class MemberDesk {
             }
             this.pos.notification.add(parts.filter(Boolean).join(" · "), { type: "success" });
         }
-        await change;
         return this._selectCustomer(order, member.ref, partnerId);
     }
 

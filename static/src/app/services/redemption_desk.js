@@ -1183,13 +1183,9 @@ export class RedemptionDesk {
      * @returns {Promise<{status: string} | null>} null = not tried
      */
     offer(order, code) {
-        return this.mayBeVoucher(order, code)
+        return this.offersVouchers(order) && !isGtin(code)
             ? this.addVoucher(order, { code }, { isSilent: true })
             : null;
-    }
-
-    mayBeVoucher(order, code) {
-        return this.offersVouchers(order) && !isGtin(code);
     }
 
     // --- Windows ---

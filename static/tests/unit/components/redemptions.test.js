@@ -424,7 +424,9 @@ for (const [status, words] of [
 
 test("of a balance that may have the points already nothing is subtracted", async () => {
     const { order, store } = await setupSpending({ members: { 1000001: found(1) } });
+    await store.loyaltyEngineDesk.identify("1000001", { order });
     order.setLoyaltyEngineRedemptions([points("p1", { state: "spent" })]);
+    expect(order.loyaltyEngineRedeemed.pointsLeft).toBe("1,050");
     await store.loyaltyEngineDesk.identify("1000001", { order });
     expect(order.loyaltyEngineRedeemed.pointsSpent).toBe("200");
     expect(order.loyaltyEngineRedeemed.pointsLeft).toBe("");
