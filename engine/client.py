@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
@@ -221,9 +221,8 @@ class LoyaltyEngineClient:
     def find_events(
         self,
         reference_path: str,
-        references: Collection[str],
+        references: Mapping[str, datetime],
         event_type: str,
-        since: datetime,
         max_pages: int = 40,
         *,
         deadline: float | None = None,
@@ -231,23 +230,25 @@ class LoyaltyEngineClient:
         """Return the events of `event_type` that carry one of `references`, by reference.
 
         `reference_path` leads to it in the payload, with dots ("transactionId", "order.id"; see
-        `bodies.fact_path`). Reads newest first, until all are found or events are older than
-        `since`. Because it isn't published whether a list goes by when events occurred or were
-        reported, older means by both: let `since` be the earlier of the two, less a margin for the
-        engine's clock.
+        `bodies.fact_path`). `references` tells of each from when on it can be there. Reads newest
+        first, until each is found or events are older than that. Because it isn't published whether
+        a list goes by when events occurred or were reported, older means by both: give the earlier
+        of the two, less a margin for the engine's clock.
 
         A reference that is not in the result is not there: EngineLookupIncomplete is raised where
-        the search could not go back far enough, EngineLookupCutShort where only its time was over.
-        `deadline` is for all pages together, by default `settings.background_deadline`.
+        the search could not go back far enough for all of them, EngineLookupCutShort where only its
+        time was over. `deadline` is for all pages together, by default
+        `settings.background_deadline`.
         """
         ends = self._in_background(deadline)
-        keys, wanted = reference_path.split("."), set(references)
+        keys = reference_path.split(".")
         found: dict[str, Event] = {}
+        undecided = set(references)
         seen: set[str] = set()
         last: list[Event] = []
         newest_first = True
         limit = SEARCH_PAGE
-        for _page in range(max_pages if wanted else 0):
+        for _page in range(max_pages if references else 0):
             try:
                 events = self._list_events(limit, len(seen), "DESC", None, ends)
             except (EngineUnreachable, EngineOutcomeUnknown) as error:
@@ -255,6 +256,7 @@ class LoyaltyEngineClient:
                     raise EngineLookupCutShort(
                         f"no time left after {len(seen)} events",
                         found=found,
+                        undecided=undecided,
                         endpoint="GET /events",
                     ) from error
                 raise
@@ -265,25 +267,32 @@ class LoyaltyEngineClient:
             seen.update(event.id for event in new)
             for event in new:
                 reference = _value_at(event.payload, keys)
-                if event.type == event_type and reference in wanted:
+                if event.type == event_type and reference in references:
                     found.setdefault(reference, event)
-            if found.keys() == wanted:
+            # In another order only the end of the list tells that there is no more.
+            newest_first = newest_first and _fall(last + new)
+            last = new[-1:] or last
+            undecided = {
+                reference
+                for reference in references.keys() - found.keys()
+                if not (newest_first and _older(last[0], references[reference]))
+            }
+            if not undecided:
                 return found
             if not new:
                 raise EngineLookupIncomplete(
-                    "the engine lists the same events again", found=found, endpoint="GET /events"
+                    "the engine lists the same events again",
+                    found=found,
+                    undecided=undecided,
+                    endpoint="GET /events",
                 )
-            # In another order only the end of the list tells that there is no more.
-            newest_first = newest_first and _fall(last + new)
-            last = new[-1:]
-            if newest_first and _older(last[0], since):
-                return found
             limit = min(2 * limit, LARGEST_SEARCH_PAGE)
-        if not wanted:
+        if not references:
             return found
         raise EngineLookupIncomplete(
             f"{max_pages} pages of events do not reach back far enough",
             found=found,
+            undecided=undecided,
             endpoint="GET /events",
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -114,22 +114,28 @@ class EngineAnswerUnreadable(EngineOutcomeUnknown):
 
 
 class EngineLookupIncomplete(EngineOutcomeUnknown):
-    """A search ended before it had seen enough: what it didn't find may still be there.
+    """A search ended before it had seen enough for all that it was for.
 
-    `found` holds what it did find.
+    `found` holds what it did find, `undecided` what may still be there. Anything else is not there.
     """
 
     def __init__(
-        self, reason: str, *, found: Mapping[str, Event] | None = None, endpoint: str = ""
+        self,
+        reason: str,
+        *,
+        found: Mapping[str, Event] | None = None,
+        undecided: Collection[str] = (),
+        endpoint: str = "",
     ) -> None:
         super().__init__(reason, endpoint=endpoint)
         self.found = dict(found or {})
+        self.undecided = frozenset(undecided)
 
 
 class EngineLookupCutShort(EngineLookupIncomplete):
     """The time for a search was over while the engine still answered: another one may get further.
 
-    It says nothing against the engine, and nothing about what is not in `found`.
+    It says nothing against the engine.
     """
 
 

@@ -295,23 +295,27 @@ class LoyaltyEngineRecovery(models.AbstractModel):
     @api.model
     def _look_up_points(self, terms, rows, deadline):
         """All in one search: they went to the same place."""
-        found, otherwise = {}, (None, None)
+        found, undecided = {}, {row["uuid"] for row in rows}
+        is_silent = False
         try:
             found = self.env["loyalty.engine.redeemer"]._find_events(terms, rows, deadline)
-            otherwise = (False, None)
-        except EngineLookupCutShort as error:
-            _logger.info("loyalty engine %s: %s", terms.engine_id, error)
-            return {uuid: (True, event.id) for uuid, event in error.found.items()}
+            undecided = set()
         except EngineLookupIncomplete as error:
-            found = error.found
+            found, undecided = error.found, error.undecided
+            is_silent = isinstance(error, EngineLookupCutShort)
+            _logger.info("loyalty engine %s: %s", terms.engine_id, error)
         except EngineError as error:
             if not self._is_about_the_row(error):
                 raise
             _logger.info("loyalty engine %s: %s", terms.engine_id, error)
-            if not isinstance(error, EngineRejected | EngineAnswerUnreadable):
-                return {}
-        answers = {row["uuid"]: otherwise for row in rows}
-        return {**answers, **{uuid: (True, event.id) for uuid, event in found.items()}}
+            is_silent = not isinstance(error, EngineRejected | EngineAnswerUnreadable)
+        answers = {uuid: (True, event.id) for uuid, event in found.items()}
+        for row in rows:
+            if row["uuid"] not in undecided:
+                answers.setdefault(row["uuid"], (False, None))
+            elif not is_silent:
+                answers[row["uuid"]] = (None, None)
+        return answers
 
     @api.model
     def _judge(self, engine, rows, answers):

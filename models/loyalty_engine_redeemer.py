@@ -431,12 +431,13 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         :return: dict of uuid to Event; what is not in it is not there
         :raises EngineError: when that can't be said
         """
-        since = min(row["sent_at"] for row in rows).replace(tzinfo=timezone.utc)
         return terms.client.find_events(
             rows[0]["event_path"],
-            {row["uuid"] for row in rows},
+            {
+                row["uuid"]: row["sent_at"].replace(tzinfo=timezone.utc) - CLOCK_MARGIN
+                for row in rows
+            },
             rows[0]["event_type"],
-            since - CLOCK_MARGIN,
             deadline=deadline,
         )
 

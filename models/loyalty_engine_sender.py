@@ -46,9 +46,6 @@ LOOK_UP_BATCH = 500
 # so old it decides like one that can't reach back far enough: the list only gets longer.
 CUT_SHORT_PAUSE = 60
 CUT_SHORT_UNTIL = 2 * 3600
-# A sale that is reported so long after it was paid is looked for apart from the others: the search
-# for it goes back that far.
-LATE_SALE = timedelta(hours=1)
 # The engine's clock and ours may differ by so much, in seconds.
 CLOCK_MARGIN = 300
 MOST_SENDINGS = 5
@@ -84,13 +81,6 @@ class _Outcome:
     answer: str = ""
     error: EngineError | None = None
     left: bool = True
-
-
-def _search_of(report):
-    """What reports that are looked for together have in common. Where they went is not always where
-    the next ones go."""
-    was_late = report.sent_at - report.occurred_at > LATE_SALE
-    return report.kind, report.event_type, report.event_path, was_late
 
 
 def _in_short(answer):
@@ -599,10 +589,9 @@ class LoyaltyEngineSender(models.AbstractModel):
             order="due_at",
             limit=LOOK_UP_BATCH,
         )
-        return sum(
-            self._look_up_alike(engine, kind, event_type, path, group)
-            for (kind, event_type, path, _was_late), group in reports.grouped(_search_of).items()
-        )
+        # By where they went, which is not always where the next ones go.
+        alike = reports.grouped(lambda report: (report.kind, report.event_type, report.event_path))
+        return sum(self._look_up_alike(engine, *where, group) for where, group in alike.items())
 
     @api.model
     def _look_up_alike(self, engine, kind, event_type, path, reports):
@@ -614,27 +603,26 @@ class LoyaltyEngineSender(models.AbstractModel):
             for report in reports
         }
         # Whether the engine lists by the time of the sale or of the report is not published.
-        since = min(min(report.sent_at, report.occurred_at) for report in reports)
+        since = {
+            report.order_uuid: min(report.sent_at, report.occurred_at).replace(tzinfo=timezone.utc)
+            - timedelta(seconds=CLOCK_MARGIN)
+            for report in reports
+        }
         client, pace = self._client_and_pace(engine)
         if client is None:
             return 0
         late_after, deadline = engine.late_after, engine.background_deadline
         self.env["ir.cron"]._commit_progress()
-        found, is_told, is_cut_short = {}, False, False
+        found, undecided, is_cut_short = {}, set(rows), False
         if event_type and path:
             pace.wait()
             try:
-                found = client.find_events(
-                    path,
-                    set(rows),
-                    event_type,
-                    since.replace(tzinfo=timezone.utc) - timedelta(seconds=CLOCK_MARGIN),
-                    deadline=deadline,
-                )
-                is_told = True
+                found = client.find_events(path, since, event_type, deadline=deadline)
+                undecided = set()
                 self.env["loyalty.engine.health"]._note_success(engine.id)
             except EngineLookupIncomplete as error:
-                found, is_cut_short = error.found, isinstance(error, EngineLookupCutShort)
+                found, undecided = error.found, error.undecided
+                is_cut_short = isinstance(error, EngineLookupCutShort)
                 _logger.info("loyalty engine %s: %s", engine.id, error)
             except (EngineRejected, EngineAuthFailed, EngineAnswerUnreadable) as error:
                 _logger.info("loyalty engine %s: reports can't be looked up: %s", engine.id, error)
@@ -647,18 +635,20 @@ class LoyaltyEngineSender(models.AbstractModel):
                 self._judge_error(engine, error)
                 self.env["ir.cron"]._commit_progress()
                 return 0
-        # A sale that counts twice is seen, one that never counts is not; of points it is the other
-        # way about: they go again only where the engine says that they never came.
-        may_resend = is_told or kind == "sale"
-        self._write_look_up(engine, rows, found, late_after, may_resend, is_cut_short)
+        self._write_look_up(
+            engine, rows, found, late_after, kind, undecided, undecided if is_cut_short else ()
+        )
         self.env["ir.cron"]._commit_progress()
         return len(rows)
 
     @api.model
-    def _write_look_up(self, engine, rows, found, late_after, may_resend, is_cut_short):
+    def _write_look_up(self, engine, rows, found, late_after, kind, undecided, cut_short):
         """What was not found is looked for again, until it can no longer arrive late. Then it goes
-        again if it may, and otherwise to a person. A search that was cut short decides nothing of
-        that for two hours."""
+        again if it may, and otherwise to a person.
+
+        :param undecided: what may be there although it was not found
+        :param cut_short: what another search may say more about: nothing is decided for two hours
+        """
         now = self.env.cr.now()
         sent, later, again, dead = [], [], [], []
         for order_uuid, (report_id, sent_at, sends, refused) in rows.items():
@@ -666,7 +656,7 @@ class LoyaltyEngineSender(models.AbstractModel):
             if order_uuid in found:
                 event = found[order_uuid]
                 sent.append((report_id, event.id, _in_short(event)))
-            elif is_cut_short and age < max(CUT_SHORT_UNTIL, late_after):
+            elif order_uuid in cut_short and age < max(CUT_SHORT_UNTIL, late_after):
                 later.append((report_id, now + timedelta(seconds=CUT_SHORT_PAUSE)))
             elif refused:
                 # Not there, and refused when it was sent again: nothing came of either.
@@ -674,7 +664,9 @@ class LoyaltyEngineSender(models.AbstractModel):
             elif age < late_after:
                 steps = [step for step in LOOK_UP_AFTER if age < step < late_after]
                 later.append((report_id, sent_at + timedelta(seconds=min([*steps, late_after]))))
-            elif sends < MOST_SENDINGS and may_resend:
+            elif sends < MOST_SENDINGS and (kind == "sale" or order_uuid not in undecided):
+                # A sale that counts twice is seen, one that never counts is not. Of points it is
+                # the other way about: they go again only where it is told that they never came.
                 again.append((report_id, now))
             else:
                 dead.append((report_id,))

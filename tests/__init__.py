@@ -2,6 +2,7 @@ from . import (
     test_connection,
     test_discount_orders,
     test_discounts,
+    test_drill,
     test_engine_answers,
     test_engine_bodies,
     test_engine_client,

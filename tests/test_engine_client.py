@@ -632,7 +632,8 @@ class TestFindEvents(ClientCase):
 
     def find(self, *references: str, minutes: int = 50, pages: int = 20) -> dict[str, str]:
         since = NOW - timedelta(minutes=minutes)
-        found = self.engine.find_events("order.id", set(references), "SOLD", since, pages)
+        wanted = dict.fromkeys(references, since)
+        found = self.engine.find_events("order.id", wanted, "SOLD", pages)
         return {reference: event.id for reference, event in found.items()}
 
     def test_found(self) -> None:
@@ -656,7 +657,24 @@ class TestFindEvents(ClientCase):
         with self.assertRaisesRegex(EngineLookupIncomplete, "4 pages") as caught:
             self.find("o3", "nowhere", pages=4)
         self.assertEqual(caught.exception.found.keys(), {"o3"})
+        self.assertEqual(caught.exception.undecided, {"nowhere"})
         self.assertIsInstance(caught.exception, EngineOutcomeUnknown)
+
+    def test_each_is_looked_for_as_far_back_as_it_can_be(self) -> None:
+        wanted = {
+            "late": NOW - timedelta(days=1),
+            "fresh": NOW - timedelta(minutes=15),
+            "o3": NOW - timedelta(minutes=15),
+        }
+        with self.assertRaises(EngineLookupIncomplete) as caught:
+            self.engine.find_events("order.id", wanted, "SOLD", 2)
+        self.assertEqual(caught.exception.undecided, {"late"})
+        self.assertEqual(caught.exception.found.keys(), {"o3"})
+        # In no order at all nothing is known of what isn't found.
+        self.events.reverse()
+        with self.assertRaises(EngineLookupIncomplete) as caught:
+            self.engine.find_events("order.id", wanted, "SOLD", 2)
+        self.assertEqual(caught.exception.undecided, wanted.keys())
 
     def find_slowly(self, seconds: float, deadline: float) -> None:
         def slowly(received: Received) -> Any:
@@ -665,7 +683,8 @@ class TestFindEvents(ClientCase):
 
         self.server._script = slowly
         since = NOW - timedelta(days=10)
-        self.engine.find_events("order.id", {"o3", "nowhere"}, "SOLD", since, deadline=deadline)
+        wanted = dict.fromkeys(("o3", "nowhere"), since)
+        self.engine.find_events("order.id", wanted, "SOLD", deadline=deadline)
 
     def test_time_is_over_between_two_pages(self) -> None:
         with self.assertRaisesRegex(EngineLookupCutShort, "no time left after") as caught:
@@ -771,7 +790,7 @@ class TestFindEvents(ClientCase):
         self.server._script = lambda _received: late
         with self.assertRaises(EngineError):
             self.engine.find_events(
-                "order.id", {"nowhere"}, "SOLD", NOW - timedelta(days=1), deadline=0.55
+                "order.id", {"nowhere": NOW - timedelta(days=1)}, "SOLD", deadline=0.55
             )
         self.assertLess(len(self.server.received), 10)
 

@@ -62,6 +62,10 @@ def event_body(facts: SaleFacts, subject: str | None = MEMBER.id) -> bytes:
     )
 
 
+def an_hour_ago() -> datetime:
+    return datetime.now(timezone.utc) - timedelta(hours=1)
+
+
 class FlowCase(unittest.TestCase):
     sandbox: SandboxProcess
 
@@ -205,9 +209,8 @@ class TestSales(FlowCase):
             self.engine.report_event(event_body(facts))
         found = self.engine.find_events(
             path or "",
-            {facts.transaction_id for facts in sales},
+            {facts.transaction_id: an_hour_ago() for facts in sales},
             "POS_SALE",
-            datetime.now(timezone.utc) - timedelta(hours=1),
         )
         self.assertEqual(found.keys(), {facts.transaction_id for facts in sales[:2]})
 
@@ -344,9 +347,8 @@ class TestPoints(FlowCase):
         spent = self.report("REDEEMED_POINTS", facts)
         found = self.engine.find_events(
             points_path(DEFAULT_REDEEM_TEMPLATE),
-            {facts.redemption_id},
+            {facts.redemption_id: an_hour_ago()},
             "REDEEMED_POINTS",
-            datetime.now(timezone.utc) - timedelta(hours=1),
         )
         self.assertEqual(found[facts.redemption_id].id, spent)
         self.sandbox.wait_for_reactors()

@@ -1,6 +1,6 @@
 import json
 import uuid
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -10,7 +10,7 @@ from odoo.modules.migration import exec_script
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..engine import EngineAuthFailed, EngineRejected, Event, LoyaltyEngineClient
+from ..engine import EngineAuthFailed, EngineRejected, Event
 from ..models import loyalty_engine_sender
 from ..sandbox import demo
 from .common import CASHIER, LoyaltyEngineCase, new_user
@@ -484,28 +484,38 @@ class TestOutbox(LoyaltyEngineCase):
                 self.assertEqual(self.report_of(lost).state, "sent")
                 self.assertEqual(self.report_of(lost).sends, 2)
 
-    def test_a_late_sale_does_not_lengthen_the_search_for_others(self):
-        """What was paid three days ago is looked for among the events of three days."""
+    def test_a_late_sale_leaves_nothing_else_undecided(self):
+        """What was paid three days ago is looked for among the events of three days; of what was
+        sent just now it is soon known that it isn't there."""
+        self.engine.background_deadline = 1
+        self.patch(loyalty_engine_sender, "CLOCK_MARGIN", 0)
+        for _sale in range(3):
+            self.sell()
+        self.send_reports()
         self.sandbox.faults(kind="drop_before", method="POST", path="/events", times=2)
         now = fields.Datetime.now()
         late, fresh = (self.sell(date_order=now - timedelta(days=days)) for days in (3, 0))
         self.send_reports()
         self.end_the_rest()
-        search = LoyaltyEngineClient.find_events
-        with patch.object(
-            LoyaltyEngineClient, "find_events", autospec=True, side_effect=search
-        ) as found:
-            self.env.cr.execute("UPDATE loyalty_engine_report SET due_at = sent_at")
-            self.send_reports()
-        searches = {frozenset(call.args[2]): call.args[4] for call in found.call_args_list}
-        self.assertEqual(searches.keys(), {frozenset({order.uuid}) for order in (late, fresh)})
-        an_hour_ago = datetime.now(timezone.utc) - timedelta(hours=1)
-        self.assertLess(searches[frozenset({late.uuid})], an_hour_ago)
-        self.assertGreater(searches[frozenset({fresh.uuid})], an_hour_ago)
+        self.env.cr.execute("UPDATE loyalty_engine_report SET due_at = sent_at")
+        # The transaction's clock stands still since before the others were reported.
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET (sent_at, occurred_at)"
+            " = (SELECT clock, clock FROM (SELECT clock_timestamp() AT TIME ZONE 'UTC') now(clock))"
+            " WHERE order_uuid = %s",
+            (fresh.uuid,),
+        )
+        self.sandbox.faults(kind="latency", method="GET", path="/events", seconds=0.4)
+        self._search_in_vain()
+        late, fresh = self.report_of(late), self.report_of(fresh)
+        self.assertEqual((late.state, fresh.state), ("unknown", "unknown"))
+        self.assertLess(late.due_at - now, timedelta(minutes=2), "tried again")
+        self.assertGreater(fresh.due_at - now, timedelta(minutes=5), "waits for a late arrival")
 
     def _search_in_vain(self):
         """Send and look up, while a search takes longer than its time."""
-        with patch("odoo.addons.pos_loyalty_engine.engine.client.SEARCH_PAGE", 1):
+        client = "odoo.addons.pos_loyalty_engine.engine.client"
+        with patch(f"{client}.SEARCH_PAGE", 1), patch(f"{client}.LARGEST_SEARCH_PAGE", 1):
             self.send_reports()
 
     def test_a_refused_second_sending_is_looked_up_before_it_is_dead(self):

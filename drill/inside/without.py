@@ -252,7 +252,7 @@ def _resend_at_once(looked_up):
     def _write_look_up(original, self, engine, rows, found, late_after, *_terms):
         wait = 0 if looked_up else late_after
         found = found if looked_up else {}
-        return original(self, engine, rows, found, wait, may_resend=True, is_cut_short=False)
+        return original(self, engine, rows, found, wait, "sale", undecided=(), cut_short=())
 
 
 @protection
