@@ -26,6 +26,11 @@ def connection(sandbox):
     }
 
 
+def spending(sandbox):
+    """The same, with vouchers to spend."""
+    return {**connection(sandbox), "accepts_vouchers": True, "voucher_user": "ref"}
+
+
 def milliseconds(stamp):
     """A moment of the engine's log (``2026-01-02T10:11:12.000Z``), since 1970."""
     return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() * 1000

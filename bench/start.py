@@ -43,7 +43,7 @@ def run(arguments):
                 "make",
                 cashiers=1,
                 products=arguments.products,
-                connection=engines.connection(sandbox) if side == "with" else None,
+                connection=engines.spending(sandbox) if side == "with" else None,
             )
             for side, database in databases.items()
         }
