@@ -1,10 +1,13 @@
+import hashlib
 import json
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
+from odoo.modules.migration import exec_script
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -14,6 +17,7 @@ from .common import MANAGER, new_user
 from .test_redemption import LATE, RECOVERY, RedemptionCase
 
 FIVE, TEN, PIE = demo.BENEFITS[:3]
+MIGRATIONS = Path(__file__).parent.parent / "migrations/19.0.1.2.0"
 
 
 class LeftBehind(RedemptionCase):
@@ -272,6 +276,36 @@ class TestRecovery(LeftBehind):
         self.let_pass(61)
         self.recover()
         self.assertState(redemption, "spent")
+
+    def update_from_before(self, script, stage):
+        self.env.flush_all()
+        exec_script(
+            self.env.cr, "19.0.1.1.0", str(MIGRATIONS / script), "pos_loyalty_engine", stage
+        )
+        self.env.invalidate_all()
+
+    def test_points_from_before_an_update_are_looked_for(self):
+        redemption = self.spent_points(500)
+        before = self.row(redemption)
+        where = (before.event_type, before.event_path)
+        self.assertEqual(where, ("REDEEMED_POINTS", "redemptionId"))
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_redemption SET event_type = NULL, event_path = NULL"
+        )
+        self.update_from_before("post-where_points_went.py", "post")
+        after = self.row(redemption)
+        self.assertEqual((after.event_type, after.event_path), where)
+
+    def test_a_voucher_from_before_an_update_is_claimed(self):
+        redemption = self.held_voucher(FIVE, self.order_uuid)
+        key = hashlib.sha256(f"{FIVE.code}\0".encode()).hexdigest()
+        self.env.cr.execute("UPDATE loyalty_engine_redemption SET claim_key = %s", (key,))
+        self.update_from_before("pre-claims_of_a_tenant.py", "pre")
+        answer = self.ask(
+            "hold_voucher", order_uuid=str(uuid.uuid4()), code=FIVE.code, presented="scan"
+        )
+        self.assertEqual(answer["status"], "held_elsewhere")
+        self.assertState(redemption, "held")
 
     # === What a person has put right is not put right once more ===
 
