@@ -262,9 +262,12 @@ class LoyaltyEngineRecovery(models.AbstractModel):
     @api.model
     def _look_up_unknown(self, engine):
         rows = self._due_rows(engine, "redemption.state = 'unknown'")
-        if rows:
-            asked, answers = self._look_up(engine, rows)
-            self._judge(engine, asked, answers)
+        # What is known of the ones is written down before the others are asked about.
+        for kind in KINDS:
+            alike = [row for row in rows if row["kind"] == kind]
+            if alike:
+                asked, answers = self._look_up(engine, alike)
+                self._judge(engine, asked, answers)
 
     @api.model
     def _look_up(self, engine, rows):

@@ -1166,6 +1166,7 @@ class TestRedemption(RedemptionCase):
                 "price_unit": -5,
             }
         )
+        order._compute_prices()
         self.recover()
         self.assertState(ten, "settled")
         self.assertState(five, "settled")
