@@ -3,12 +3,17 @@
 A file is called like the place, such as ``before _begin_spending``: the first process that comes
 there takes the file away and ends itself with SIGKILL. ``after`` a write it is committed, and
 nobody is told. With a redemption's uuid behind it only the write of that redemption is meant.
+
+Recovery dies at most every ``JOB_LIVES`` seconds, and not so soon after the sender did: the traps
+wait for its next run meanwhile. Without that none of its runs would ever end, and Odoo gives a job
+up for a while after three deaths in a row.
 """
 
 import contextlib
 import functools
 import os
 import signal
+import time
 
 #: The ledger's short transactions that write.
 LEDGER_WRITES = (
@@ -40,6 +45,8 @@ LEDGER_WRITES = (
 )
 #: What the sender of the outbox does between two commits.
 SENDER_STEPS = ("_claim", "_post", "_write_outcomes")
+#: Seconds for which recovery lives after a job has died
+JOB_LIVES = 10
 #: An order is stored: before its transaction, and when it is committed.
 ORDER = "sync_from_ui"
 
@@ -54,17 +61,30 @@ def _steps():
 
 
 def install(folder):
+    from odoo.http import request
+
     from odoo.addons.point_of_sale.models.pos_order import PosOrder
     from odoo.addons.pos_loyalty_engine.models.loyalty_engine_redemption import (
         LoyaltyEngineRedemption,
     )
     from odoo.addons.pos_loyalty_engine.models.loyalty_engine_sender import LoyaltyEngineSender
 
-    def die_if_armed(place, redemption=""):
-        for name in (place, f"{place} {redemption}"):
+    last_death = folder / "a job has died"
+
+    def die_if_armed(*places):
+        for place in places:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(folder / name)
+                os.unlink(folder / place)
+                if not request:
+                    last_death.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
+
+    def die_at(place, redemption):
+        """At a write of the ledger: also where recovery has died just now if this one is meant."""
+        if redemption:
+            die_if_armed(f"{place} {redemption}")
+        if request or not _is_young(last_death):
+            die_if_armed(place)
 
     alone = LoyaltyEngineRedemption._alone
 
@@ -73,9 +93,9 @@ def install(folder):
         if method not in LEDGER_WRITES:
             return alone(self, method, *arguments, **values)
         redemption = _redemption_of(*arguments)
-        die_if_armed(f"before {method}", redemption)
+        die_at(f"before {method}", redemption)
         answer = alone(self, method, *arguments, **values)
-        die_if_armed(f"after {method}", redemption)
+        die_at(f"after {method}", redemption)
         return answer
 
     LoyaltyEngineRedemption._alone = _alone
@@ -92,6 +112,12 @@ def install(folder):
         return sync(self, orders)
 
     PosOrder.sync_from_ui = sync_from_ui
+
+
+def _is_young(file):
+    with contextlib.suppress(FileNotFoundError):
+        return time.time() - file.stat().st_mtime < JOB_LIVES
+    return False
 
 
 def _redemption_of(row=None, *_others):
