@@ -43,7 +43,8 @@ class Terms:
     is asked, no transaction is open."""
 
     engine_id: int
-    # Where its vouchers are of: the address, because two connections may be of one tenant
+    # Where its vouchers are of: two connections may be of one tenant, and two tenants may have one
+    # address and the same codes.
     issuer: str
     company_id: int
     client: LoyaltyEngineClient
@@ -131,7 +132,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         engine = engine.sudo()
         return Terms(
             engine_id=engine.id,
-            issuer=engine.rewards_url.rstrip("/"),
+            issuer=f"{engine.rewards_url.rstrip('/')} {engine.client_id or ''}",
             company_id=engine.company_id.id,
             client=engine._client(),
             deadline=engine.background_deadline,
@@ -432,12 +433,13 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         :raises EngineError: when that can't be said
         """
         return terms.client.find_events(
-            rows[0]["event_path"],
+            # A row that an older version has written while this one was being installed
+            rows[0]["event_path"] or terms.redeem_path,
             {
                 row["uuid"]: row["sent_at"].replace(tzinfo=timezone.utc) - CLOCK_MARGIN
                 for row in rows
             },
-            rows[0]["event_type"],
+            rows[0]["event_type"] or terms.redeem_event_type,
             deadline=deadline,
         )
 

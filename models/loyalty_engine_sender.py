@@ -659,8 +659,9 @@ class LoyaltyEngineSender(models.AbstractModel):
             elif order_uuid in cut_short and age < max(CUT_SHORT_UNTIL, late_after):
                 later.append((report_id, now + timedelta(seconds=CUT_SHORT_PAUSE)))
             elif refused:
-                # Not there, and refused when it was sent again: nothing came of either.
-                dead.append((report_id,))
+                # Not there, and refused when it was sent again: nothing came of either. Where
+                # nobody can look, the first may have been taken all the same.
+                dead.append((report_id, order_uuid not in undecided))
             elif age < late_after:
                 steps = [step for step in LOOK_UP_AFTER if age < step < late_after]
                 later.append((report_id, sent_at + timedelta(seconds=min([*steps, late_after]))))
@@ -669,7 +670,7 @@ class LoyaltyEngineSender(models.AbstractModel):
                 # the other way about: they go again only where it is told that they never came.
                 again.append((report_id, now))
             else:
-                dead.append((report_id,))
+                dead.append((report_id, False))
         if sent:
             self._write_sent(sent)
         if later:
@@ -677,7 +678,9 @@ class LoyaltyEngineSender(models.AbstractModel):
         if again:
             self._update("state = 'waiting', due_at = new.due_at", "(id, due_at)", again)
         if dead:
-            self._update("state = 'dead', due_at = NULL", "(id)", dead)
+            self._update(
+                "state = 'dead', due_at = NULL, refused = new.refused", "(id, refused)", dead
+            )
             self._alert_failed(engine)
 
     # === Health ===

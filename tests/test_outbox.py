@@ -484,6 +484,23 @@ class TestOutbox(LoyaltyEngineCase):
                 self.assertEqual(self.report_of(lost).state, "sent")
                 self.assertEqual(self.report_of(lost).sends, 2)
 
+    def test_refused_and_nobody_can_look_is_not_surely_refused(self):
+        """The first sending may have been taken: sent again, it is looked for first."""
+        order = self.sell()
+        self.send_reports()
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET state = 'unknown', refused = TRUE, due_at = sent_at"
+        )
+        self.sandbox.faults(kind="unreadable", method="GET", path="/events")
+        self.send_reports()
+        report = self.report_of(order)
+        self.assertEqual((report.state, report.refused), ("dead", False))
+        self.sandbox.clear_faults()
+        report.action_retry()
+        self.send_reports()
+        self.assertEqual(self.report_of(order).state, "sent")
+        self.assertEqual(len(self.events()), 1)
+
     def test_a_late_sale_leaves_nothing_else_undecided(self):
         """What was paid three days ago is looked for among the events of three days; of what was
         sent just now it is soon known that it isn't there."""

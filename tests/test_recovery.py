@@ -307,6 +307,28 @@ class TestRecovery(LeftBehind):
         self.assertEqual(answer["status"], "held_elsewhere")
         self.assertState(redemption, "held")
 
+    def test_two_claims_from_before_an_update_leave_one(self):
+        """Two connections, one tenant: the one that may still be open keeps the voucher."""
+        first = self.held_voucher(FIVE, self.order_uuid)
+        self.spend(first)
+        second = self.held_voucher(TEN, str(uuid.uuid4()))
+        self.env.flush_all()
+        self.env.cr.execute(
+            "SELECT indexname FROM pg_indexes WHERE tablename = 'loyalty_engine_redemption'"
+            " AND indexdef LIKE '%(claim_key)%'"
+        )
+        for (name,) in self.env.cr.fetchall():
+            self.env.cr.execute(f'DROP INDEX "{name}"')
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_redemption SET claim_key = 'one', state ="
+            " CASE WHEN uuid = %s THEN 'settled' ELSE state END",
+            (first["uuid"],),
+        )
+        self.update_from_before("pre-claims_of_a_tenant.py", "pre")
+        keys = [self.row(one).claim_key for one in (first, second)]
+        self.assertEqual(len(set(keys)), 2)
+        self.assertEqual(len(keys[1]), 64, "as it is looked for")
+
     # === What a person has put right is not put right once more ===
 
     def dead_refund(self):

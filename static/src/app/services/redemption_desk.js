@@ -111,6 +111,13 @@ export class RedemptionDesk {
         return this.whyNot(order) || (isReturn ? _t("Nothing can be redeemed with a return.") : "");
     }
 
+    /** Wait until nothing is being done with an order. */
+    async isFree(order) {
+        while (this.steps.has(order.uuid)) {
+            await this.steps.get(order.uuid);
+        }
+    }
+
     isBusy(order) {
         return Boolean(order?.uiState.loyaltyEngine.step);
     }
@@ -1183,7 +1190,8 @@ export class RedemptionDesk {
      * @returns {Promise<{status: string} | null>} null = not tried
      */
     offer(order, code) {
-        return this.offersVouchers(order) && !isGtin(code)
+        const isReturn = order.isRefund || order.getHasRefundLines();
+        return this.offersVouchers(order) && !isReturn && !isGtin(code)
             ? this.addVoucher(order, { code }, { isSilent: true })
             : null;
     }

@@ -83,6 +83,25 @@ test("goods that are returned take their discounts along", async () => {
     expect(total(store.getOrder())).toBe(-12.85);
 });
 
+test("whoever chooses again has chosen no discount", async () => {
+    const { store, order } = await setup();
+    order.setLoyaltyEngineRedemptions([
+        redemption("PERCENTAGE", "50", { skus: ["test_test"] }),
+        redemption("ABSOLUTE", "5.00"),
+    ]);
+    order.state = "paid";
+    const screen = await mountWithCleanup(TicketScreen);
+    screen.setSelectedOrder(order);
+    screen.getToRefundDetail(order.lines[0]).qty = 3;
+    const dialogs = watchDialogs(store, ({ cancel }) => cancel());
+    await screen.onDoRefund();
+    expect(dialogs).toHaveLength(1);
+    const chosen = order.loyaltyEngineDiscountLines.map(
+        (line) => screen.getToRefundDetail(line).qty
+    );
+    expect(chosen.every((qty) => qty === 0)).toBe(true);
+});
+
 test("a part of the goods that a discount was on: the cashier is asked", async () => {
     const { store, order } = await setup();
     order.state = "paid";

@@ -1348,6 +1348,16 @@ describe("codes that nothing in the shop has", () => {
         expect(store.loyaltyEngineDesk.mayOffer({ code: "PROMO-1", type: "product" })).toBe(true);
     });
 
+    test("on a return nothing is a voucher", async () => {
+        const { store, order, ledger } = await setupSpending();
+        store.setOrder(order);
+        order.is_refund = true;
+        await store.loyaltyEngineDesk.offer("PROMO-1", () => expect.step("not found"));
+        expect.verifySteps(["not found"]);
+        expect(ledger.asked).toEqual([]);
+        expect(store.loyaltyEngineDesk.mayOffer({ code: "PROMO-1", type: "product" })).toBe(false);
+    });
+
     test("neither has it: said once, and not asked again", async () => {
         const { store, ledger } = await setupSpending({
             answers: { hold_voucher: () => ({ status: "unknown" }) },

@@ -15,6 +15,7 @@ patch(TicketScreen.prototype, {
             return;
         }
         const chosen = new Map(details.map(({ line, qty }) => [line.uuid, qty]));
+        const whole = [];
         let kept = 0;
         for (const discount of order?.loyaltyEngineDiscountLines || []) {
             const isThere = discount.qty - discount.refundedQty > 0 && !chosen.has(discount.uuid);
@@ -22,11 +23,12 @@ patch(TicketScreen.prototype, {
             if (!goods.some(({ uuid }) => chosen.has(uuid))) {
                 continue;
             }
-            const isWhole = goods.every(
-                ({ uuid, qty, refundedQty }) => refundedQty + (chosen.get(uuid) || 0) >= qty
-            );
+            const isWhole = goods.every(({ uuid, qty, refundedQty }) => {
+                const left = qty - refundedQty - (chosen.get(uuid) || 0);
+                return left < 0 || this.pos.isProductQtyZero(left);
+            });
             if (isWhole) {
-                this.getToRefundDetail(discount).qty = discount.qty;
+                whole.push(discount);
             } else {
                 kept -= discount.priceIncl;
             }
@@ -34,6 +36,15 @@ patch(TicketScreen.prototype, {
         const isMeant =
             !kept ||
             (await ask(this.dialog, partRefundInWords(formatCurrency(kept, order.currency.id))));
-        return isMeant ? super.onDoRefund(...arguments) : undefined;
+        if (!isMeant) {
+            return;
+        }
+        const added = whole.map((discount) => this.getToRefundDetail(discount));
+        added.forEach((detail) => (detail.qty = detail.line.qty));
+        await super.onDoRefund(...arguments);
+        // Odoo may have given up: nothing stays chosen that nobody has chosen.
+        for (const detail of added.filter((detail) => !detail.destination_order_uuid)) {
+            detail.qty = 0;
+        }
     },
 });
