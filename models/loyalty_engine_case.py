@@ -29,7 +29,7 @@ class LoyaltyEngineCase(models.Model):
             ("points", "Points to Clear"),
             ("missing", "Order Missing"),
             ("unbacked", "Discount without a Redemption"),
-            ("differs", "Another Amount"),
+            ("differs", "Discount of Another Amount"),
             ("cancelled", "Sale of a Cancelled Order"),
         ],
         required=True,

@@ -341,9 +341,8 @@ class LoyaltyEngineRedemption(models.Model):
 
     @api.model
     def _compare(self, redemption_uuid):
-        """Compare what a stored order gives for a settled redemption with what it should give, and
-        its total with the server's own. What differs by more than the smallest unit of the currency
-        is flagged, never corrected."""
+        """Compare what a stored order gives for a settled redemption with what it should give. What
+        differs by more than the smallest unit of the currency is flagged, never corrected."""
         row = self._row(redemption_uuid)
         order = self.env["pos.order"].search(
             [("uuid", "=", row["order_uuid"]), ("state", "not in", ("draft", "cancel"))], limit=1
@@ -360,19 +359,6 @@ class LoyaltyEngineRedemption(models.Model):
                     given=f"{given:f}",
                     expected=f"{expected:f}",
                     name=row["name"],
-                ),
-            )
-        elif totals := order._loyalty_engine_total_differs():
-            stored, own = totals
-            self._open_case(
-                row,
-                "differs",
-                self.env._("An order of another total: %s", order.pos_reference),
-                self.env._(
-                    "The till's total is %(stored)s; by the server's own sum of the lines it is "
-                    "%(own)s. The sale stands as it is.",
-                    stored=f"{stored:f}",
-                    own=f"{own:f}",
                 ),
             )
         self.env.cr.execute(

@@ -487,22 +487,6 @@ class PosOrder(models.Model):
         self.env["account.tax"]._round_base_lines_tax_details(base_lines, self.company_id)
         return base_lines
 
-    def _loyalty_engine_total_differs(self):
-        """Compare the total that was stored with the server's own sum of the lines.
-
-        :return: (stored total, own sum), exact; None where they are the same, to the smallest unit,
-            or as far as cash is rounded
-        """
-        currency, config = self.currency_id, self.config_id
-        stored = to_units(self.amount_total, currency)
-        own = sum(
-            to_units(total_of(line), currency) for line in self._loyalty_engine_rounded_base_lines()
-        )
-        rounding = config.rounding_method.rounding if config.cash_rounding else 0
-        if abs(stored - own) <= max(1, to_units(rounding, currency)):
-            return None
-        return to_money(stored, currency), to_money(own, currency)
-
     def _loyalty_engine_basket(self):
         config = self.config_id
         not_goods = config._get_special_products() | config.tip_product_id
