@@ -147,6 +147,17 @@ export async function duration(work, look = () => {}) {
     return Date.now() - start;
 }
 
+/**
+ * The same as far as the test has let time pass: what a busy machine takes besides doesn't count.
+ *
+ * @param {Promise<any>} work
+ */
+export async function patience(work) {
+    let steps = 0;
+    await duration(work, () => steps++);
+    return steps * 500;
+}
+
 /** How often a route was asked. */
 export function times(ledger, route) {
     return ledger.asked.filter((name) => name === route).length;
