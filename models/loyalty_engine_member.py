@@ -1,5 +1,12 @@
 from odoo import api, fields, models
 
+# The connections to the same tenant as ``engine``. A member, and a wallet, are one there. Two with
+# one address may be of one tenant; members' ids are unique beyond a tenant.
+ENGINES_OF_TENANT = """(
+    SELECT other.id FROM loyalty_engine own
+      JOIN loyalty_engine other ON rtrim(other.rewards_url, '/') = rtrim(own.rewards_url, '/')
+     WHERE own.id = %(engine)s)"""
+
 
 class LoyaltyEngineMember(models.Model):
     """A small row per member who was confirmed, or whose points are spent here: what the tills of a
@@ -56,16 +63,9 @@ class LoyaltyEngineMember(models.Model):
         :raises psycopg2.errors.SerializationFailure: when another till had the turn meanwhile
         """
         self.env.cr.execute(
-            # Of all connections to the same tenant: see OF_TENANT of the ledger.
-            """
-            UPDATE loyalty_engine_member SET turns = turns + 1
-             WHERE ref = %s AND engine_id IN (
-                SELECT other.id FROM loyalty_engine own
-                  JOIN loyalty_engine other
-                    ON rtrim(other.rewards_url, '/') = rtrim(own.rewards_url, '/')
-                 WHERE own.id = %s)
-            """,
-            (ref, engine_id),
+            "UPDATE loyalty_engine_member SET turns = turns + 1"
+            f" WHERE ref = %(member)s AND engine_id IN {ENGINES_OF_TENANT}",
+            {"engine": engine_id, "member": ref},
             # Met each day, and begun anew: nothing for the log, least of all whose turn it was.
             log_exceptions=False,
         )

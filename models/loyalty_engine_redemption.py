@@ -12,6 +12,8 @@ from psycopg2.extras import Json
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from .loyalty_engine_member import ENGINES_OF_TENANT
+
 _logger = logging.getLogger(__name__)
 
 # Short transactions that met another one run again, so often, after 5 to 50 ms.
@@ -59,12 +61,8 @@ OFF_STATES = ("returning", "returned", "stranded", "made_good")
 SENT_OPEN_STATES = ("spending", "unknown", "spent")
 ENDED_STATES = ("settled", "returned", "stranded", "made_good", "released", "refused", "expired")
 
-# What other connections to the same tenant do counts too: a member, and a wallet, are one there.
-# Two connections with one address may be of one tenant; members' ids are unique beyond a tenant.
-OF_TENANT = """redemption.engine_id IN (
-    SELECT other.id FROM loyalty_engine own
-      JOIN loyalty_engine other ON rtrim(other.rewards_url, '/') = rtrim(own.rewards_url, '/')
-     WHERE own.id = %(engine)s)"""
+# What other connections to the same tenant do counts too.
+OF_TENANT = f"redemption.engine_id IN {ENGINES_OF_TENANT}"
 
 
 class LedgerBusy(Exception):

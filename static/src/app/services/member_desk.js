@@ -340,9 +340,9 @@ export class MemberDesk {
         this.lookups.set(order.uuid, lookup);
         order.uiState.loyaltyEngine.lookingUp = code;
         // What is being done for the order is done for the member who is on it.
-        await this.redemptions.isFree(order);
+        await this.redemptions.untilFree(order);
         const answer = await this.service.identify(code);
-        await this.redemptions.isFree(order);
+        await this.redemptions.untilFree(order);
         // Another scan came, the member was removed, or the order is paid or gone.
         const isWanted =
             this.lookups.get(order.uuid) === lookup &&
@@ -478,7 +478,7 @@ export class MemberDesk {
         const partner =
             this.pos.models["res.partner"].get(partnerId) || (await this._readPartner(partnerId));
         // A customer's price list would not come along now.
-        await this.redemptions.isFree(order);
+        await this.redemptions.untilFree(order);
         if (!partner || order.finalized || order.loyaltyEngineMember?.ref !== ref) {
             return;
         }

@@ -107,12 +107,14 @@ export class RedemptionDesk {
 
     /** Why nothing can be redeemed with an order now, or "". */
     whyNotAdd(order) {
-        const isReturn = order.isRefund || order.getHasRefundLines();
-        return this.whyNot(order) || (isReturn ? _t("Nothing can be redeemed with a return.") : "");
+        return (
+            this.whyNot(order) ||
+            (isReturn(order) ? _t("Nothing can be redeemed with a return.") : "")
+        );
     }
 
     /** Wait until nothing is being done with an order. */
-    async isFree(order) {
+    async untilFree(order) {
         while (this.steps.has(order.uuid)) {
             await this.steps.get(order.uuid);
         }
@@ -1190,8 +1192,7 @@ export class RedemptionDesk {
      * @returns {Promise<{status: string} | null>} null = not tried
      */
     offer(order, code) {
-        const isReturn = order.isRefund || order.getHasRefundLines();
-        return this.offersVouchers(order) && !isReturn && !isGtin(code)
+        return this.offersVouchers(order) && !isReturn(order) && !isGtin(code)
             ? this.addVoucher(order, { code }, { isSilent: true })
             : null;
     }
@@ -1320,6 +1321,10 @@ function without(redemptions, some, state, reason, isMeant = () => true) {
               }
             : item
     );
+}
+
+function isReturn(order) {
+    return order.isRefund || order.getHasRefundLines();
 }
 
 /** Whether a code is a GTIN (EAN, UPC): 8, 12, 13 or 14 digits, the last of them the check digit. */
