@@ -180,6 +180,10 @@ odoo_conf() {
     mv "$file.part" "$file"
 }
 
+free_port() {
+    "$VENV/bin/python" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
 # What an update of the module depends on: all of its files but those that no database ever reads.
 module_hash() {
     (

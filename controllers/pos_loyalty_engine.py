@@ -35,22 +35,23 @@ class PosLoyaltyEngine(TillController):
         readings = engine._readings(code)
         partners, company = config.env["res.partner"], config.company_id
         linked = partners._loyalty_engine_linked(readings, company)
-        if len(linked) > 1:
-            return {"status": "ambiguous"}
-        if linked.loyalty_engine_ref:
-            readings = [linked.loyalty_engine_ref]
+        # A customer may be another tenant's member; the code itself decides then.
+        refs = linked._loyalty_engine_refs()
+        readings = list(dict.fromkeys([*refs, *readings])) if len(refs) < 2 else readings
         # Read now: nothing of the connection is at hand any more once the engine has answered.
         points_value, deadline = engine._known_points_value(), engine.till_deadline
 
         answer = self._ask(engine, lambda client: self._find_member(client, readings, deadline))
         lookups._record(missed=answer["status"] == "unknown")
+        if answer["status"] == "unknown" and len(refs) > 1:
+            return {"status": "ambiguous"}
         if answer["status"] != "found":
             return {"status": answer["status"]}
         user, wallet = answer.pop("value")
         if user.is_restricted:
             return {"status": "restricted"}
         self._note_member(config, engine, user.id)
-        if not linked and user.id not in readings:
+        if refs != [user.id]:
             linked = partners._loyalty_engine_linked([user.id], company)
         answer["partner_id"] = linked.id if len(linked) == 1 else False
         answer["member"] = {
@@ -120,7 +121,13 @@ class PosLoyaltyEngine(TillController):
                 limit=1,
             )
         )
-        answer = {"state": report.state, "points_earned": None, "points": None, "read_at": None}
+        answer = {
+            "state": report.state,
+            "is_nobodys": report.state == "sent" and not report.member_ref,
+            "points_earned": None,
+            "points": None,
+            "read_at": None,
+        }
         if report.state != "sent" or not report.member_ref:
             return answer
         if report.points_known:

@@ -165,9 +165,13 @@ class RedemptionController(TillController):
         else:
             benefit = _text(benefit, LONGEST_REF, optional=True)
             answer = self._ask(
-                engine, lambda client: self._check(client, terms, member_ref, code, benefit)
+                engine,
+                lambda client: self._check(
+                    client, terms, member_ref, code, benefit, order_uuid, limits
+                ),
+                rejected="rejected",
             )
-            lookups._record(missed=answer["status"] == "unknown")
+            lookups._record(missed=answer["status"] in ("unknown", "rejected"))
             if answer["status"] != "found":
                 return answer
             values = self._checked_values(terms, *answer["value"], member_ref, order_uuid)
@@ -183,12 +187,13 @@ class RedemptionController(TillController):
                 raise Refusal("refused", reason=row["reason"])
         return {"status": "held", "redemption": ledger._till_view(row)}
 
-    def _check(self, client, terms, member_ref, code, benefit_id):
+    def _check(self, client, terms, member_ref, code, benefit_id, order_uuid, limits):
         """Redeem the benefit if that wasn't done yet, and check its code without burning it: all of
         it in the time that a cashier waits.
 
         :return: (code, Benefit or None, Reward or None, raw discounts or None)
         :raises EngineError: when that can't be done, or not in time
+        :raises Refusal, DiscountUnreadable, NotSpendable: when it would be redeemed in vain
         """
         ends = time.monotonic() + terms.deadline
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
@@ -196,6 +201,7 @@ class RedemptionController(TillController):
         if benefit_id:
             benefit = client.get_benefit(benefit_id, deadline=time_left(ends))
             if not benefit.redeemed_at:
+                self._check_unredeemed(client, terms, benefit, order_uuid, limits, ends)
                 try:
                     client.redeem_benefit(
                         benefit_id, position=terms.position, deadline=time_left(ends)
@@ -221,10 +227,23 @@ class RedemptionController(TillController):
         reward = check.reward or (benefit and benefit.reward)
         raw = check.discounts
         if raw is None and reward:
-            raw = reward.discounts
-            if raw is None:
-                raw = client.list_discounts(reward.id, deadline=time_left(ends))
+            raw = self._read_discounts(client, reward, ends)
         return code, benefit, reward, raw
+
+    def _check_unredeemed(self, client, terms, benefit, order_uuid, limits, ends):
+        """Refuse before it is redeemed what would be refused after that: there is no way back."""
+        if not benefit.reward:
+            return
+        raw = self._read_discounts(client, benefit.reward, ends)
+        values = self._checked_values(
+            terms, benefit.code or "", benefit, benefit.reward, raw, "", order_uuid
+        )
+        about = {**values, "engine_id": terms.engine_id, "order_uuid": order_uuid}
+        self._ledger()._alone("_check_voucher_limits", about, *limits)
+
+    def _read_discounts(self, client, reward, ends):
+        raw = reward.discounts
+        return client.list_discounts(reward.id, deadline=time_left(ends)) if raw is None else raw
 
     def _checked_values(self, terms, code, benefit, reward, raw, member_ref, order_uuid):
         """What the ledger keeps of a checked voucher.

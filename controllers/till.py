@@ -7,7 +7,7 @@ from werkzeug.exceptions import Forbidden
 from odoo import http
 from odoo.http import request
 
-from ..engine import EngineAuthFailed, EngineError, EngineRejected
+from ..engine import DiscountUnreadable, EngineAuthFailed, EngineError, EngineRejected
 
 _logger = logging.getLogger(__name__)
 
@@ -43,9 +43,11 @@ class TillController(http.Controller):
 
     # === Asking the engine ===
 
-    def _ask(self, engine, call, is_short=False):
+    def _ask(self, engine, call, is_short=False, rejected="unknown"):
         """Make ``call`` with the connection's client, without a transaction open meanwhile.
 
+        :param rejected: the status where the engine says that something is wrong with what it was
+            asked for; for want of better words, that there is no such thing
         :param is_short: the call waits for less time than an engine that is well may take: that it
             failed is held against nobody
         :return: dict with ``status``: "found" with ``value``, or why there is none
@@ -65,10 +67,10 @@ class TillController(http.Controller):
         except EngineRejected as error:
             if was_failing:
                 notes._note_success(engine_id)
-            return {
-                "status": "unknown" if error.status in (400, 404, 422) else "refused",
-                "reason": error.message,
-            }
+            statuses = {400: rejected, 404: "unknown", 422: rejected}
+            return {"status": statuses.get(error.status, "refused"), "reason": error.message}
+        except DiscountUnreadable:
+            raise
         except ValueError:
             return {"status": "unknown"}
         except EngineAuthFailed as error:

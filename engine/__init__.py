@@ -72,6 +72,7 @@ from .settings import (
     EngineSettings,
     Environment,
     check_address,
+    check_locale,
 )
 
 __all__ = [
@@ -122,6 +123,7 @@ __all__ = [
     "build_points_event",
     "build_sale_event",
     "check_address",
+    "check_locale",
     "check_event_template",
     "check_order_template",
     "check_points_template",

@@ -118,8 +118,7 @@ class EngineSettings:
             check_deadline(getattr(self, name))
         if self.test_reaction_path not in TEST_REACTION_PATHS:
             raise ValueError(f"The test path must be one of {', '.join(TEST_REACTION_PATHS)}.")
-        if self.locale and not _LOCALE.fullmatch(self.locale):
-            raise ValueError("The language must be a code such as en or pt-BR.")
+        check_locale(self.locale)
 
 
 def check_address(url: str) -> str:
@@ -150,6 +149,12 @@ def check_address(url: str) -> str:
     if parts.scheme == "http" and not _is_loopback(host):
         raise ValueError("The address must begin with https; http is only for this machine.")
     return url.rstrip("/")
+
+
+def check_locale(locale: str) -> None:
+    """ValueError unless `locale` is "" or a language's code."""
+    if locale and not _LOCALE.fullmatch(locale):
+        raise ValueError("The language must be a code such as en or pt-BR.")
 
 
 def check_deadline(seconds: float) -> float:

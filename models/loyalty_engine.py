@@ -31,14 +31,15 @@ from ..engine import (
     build_sale_event,
     check_address,
     check_event_template,
+    check_locale,
     check_order_template,
     fact_path,
 )
-from .loyalty_engine_report import OPEN_STATES
+from .loyalty_engine_report import FAILED_STATES, OPEN_STATES
 
 _logger = logging.getLogger(__name__)
 
-SECRETS = ("api_key", "client_id", "client_secret", "event_secret", "manager_pin")
+SECRETS = {"api_key", "client_id", "client_secret", "event_secret", "manager_pin"}
 ADDRESSES = ("rewards_url", "receipts_url", "token_url")
 # Where the engine itself tells what a point is worth.
 ENGINES_POINTS_VALUE = ("setting", "reaction")
@@ -143,6 +144,20 @@ class LoyaltyEngine(models.Model):
     api_key = fields.Char(string="API Key", groups="base.group_system", copy=False)
     client_id = fields.Char(string="Client ID", groups="base.group_system", copy=False)
     client_secret = fields.Char(groups="base.group_system", copy=False)
+    issuer = fields.Char(
+        compute="_compute_issuer",
+        store=True,
+        groups="base.group_system",
+        exportable=False,
+        help="Where its vouchers are of: two connections may be of one tenant, and two tenants may "
+        "have one address and the same codes. Stays when a client id is exchanged for another.",
+    )
+    moved_at = fields.Datetime(
+        string="Address Changed",
+        compute="_compute_issuer",
+        store=True,
+        help="What was sent before can't be looked for any more.",
+    )
     audience = fields.Char(
         default="wlloyalty.net",
         help="The audience that admin tokens are asked for. White Label Loyalty tells it with the "
@@ -263,16 +278,8 @@ class LoyaltyEngine(models.Model):
     check_result = fields.Html(readonly=True, copy=False, sanitize=True)
     config_ids = fields.One2many("pos.config", "loyalty_engine_id", string="Points of Sale")
     trouble_count = fields.Integer(compute="_compute_report_counts")
+    failed_count = fields.Integer(compute="_compute_report_counts")
     waiting_count = fields.Integer(compute="_compute_report_counts")
-
-    _deadlines = models.Constraint(
-        "CHECK (till_deadline BETWEEN 1 AND 15 AND background_deadline BETWEEN 1 AND 60)",
-        "A cashier can wait 1 to 15 seconds, the background 1 to 60.",
-    )
-    _late_after = models.Constraint(
-        "CHECK (late_after BETWEEN 5 AND 86400)",
-        "A request can be late for 5 seconds to one day.",
-    )
 
     @api.depends("environment")
     def _compute_addresses(self):
@@ -280,6 +287,16 @@ class LoyaltyEngine(models.Model):
             known = ENVIRONMENTS.get(engine.environment)
             for name in ADDRESSES:
                 engine[name] = getattr(known, name) or False if known else engine[name]
+
+    @api.depends("rewards_url", "client_id")
+    def _compute_issuer(self):
+        for engine in self:
+            address = f"{(engine.rewards_url or '').rstrip('/')} "
+            before = engine.issuer or ""
+            is_moved = before and not before.startswith(address)
+            engine.moved_at = self.env.cr.now() if is_moved else engine.moved_at
+            is_known = before.startswith(address) and before != address
+            engine.issuer = before if is_known else f"{address}{engine.client_id or ''}"
 
     @api.depends("database_uuid")
     def _compute_is_other_database(self):
@@ -290,6 +307,7 @@ class LoyaltyEngine(models.Model):
     def _compute_report_counts(self):
         for name, condition in (
             ("trouble_count", ("needs_person", "=", True)),
+            ("failed_count", ("state", "in", FAILED_STATES)),
             ("waiting_count", ("state", "in", OPEN_STATES)),
         ):
             counts = dict(
@@ -315,6 +333,25 @@ class LoyaltyEngine(models.Model):
                             problem=error,
                         )
                     ) from error
+
+    # No CHECK of the database: what that refuses stands in the log, with all columns of the row.
+    @api.constrains("till_deadline", "background_deadline", "late_after")
+    def _check_time_limits(self):
+        for engine in self:
+            if not (1 <= engine.till_deadline <= 15 and 1 <= engine.background_deadline <= 60):
+                raise ValidationError(
+                    self.env._("A cashier can wait 1 to 15 seconds, the background 1 to 60.")
+                )
+            if not 5 <= engine.late_after <= 86400:
+                raise ValidationError(self.env._("A request can be late for 5 seconds to one day."))
+
+    @api.constrains("locale")
+    def _check_locale(self):
+        for engine in self:
+            try:
+                check_locale(engine.locale or "")
+            except ValueError as error:
+                raise ValidationError(str(error)) from error
 
     @api.constrains("reporting", "receipts_url", "sale_event_type")
     def _check_reporting(self):
@@ -394,7 +431,7 @@ class LoyaltyEngine(models.Model):
 
         :raises AccessError: when a secret is among the columns
         """
-        if any(path and path[0] in SECRETS for path in fields):
+        if any(path and path[0] in {*SECRETS, "issuer"} for path in fields):
             raise AccessError(
                 self.env._("Secrets of a Loyalty Engine connection can't be exported.")
             )
@@ -413,7 +450,7 @@ class LoyaltyEngine(models.Model):
     def action_retry_failed(self):
         """Send all failed reports of this connection again."""
         self.env["loyalty.engine.report"].search(
-            [("engine_id", "in", self.ids), ("state", "in", ("dead", "not_built"))]
+            [("engine_id", "in", self.ids), ("state", "in", FAILED_STATES)]
         ).action_retry()
 
     # === What the till may know ===
@@ -661,6 +698,12 @@ class LoyaltyEngine(models.Model):
         if vals.get("reporting", "off") != "off":
             silent = self.filtered(lambda engine: engine.reporting == "off")
             silent.reporting_since = self.env.cr.now()
+        if vals.keys() & SECRETS:
+            # A write that meets another one stands in the log as well. This one says nothing.
+            self.env.cr.execute(
+                "SELECT 1 FROM loyalty_engine WHERE id IN %s FOR NO KEY UPDATE",
+                (tuple(self.ids) or (0,),),
+            )
         result = super().write(vals)
         if vals.keys() & {
             *ADDRESSES,

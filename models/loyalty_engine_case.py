@@ -87,6 +87,15 @@ class LoyaltyEngineCase(models.Model):
         )
 
     @api.model
+    def _close(self, kind, reference, note):
+        """Close a case that has come to its end by itself."""
+        cases = self.search(
+            [("kind", "=", kind), ("reference", "=", reference), ("state", "=", "open")]
+        )
+        cases.write({"state": "closed", "note": note, "closed_at": self.env.cr.now()})
+        cases.activity_feedback(["mail.mail_activity_data_todo"], feedback=note)
+
+    @api.model
     def _open_passed_over(self, order, sold):
         """A till has sold an order that was cancelled here, and Odoo has stored nothing of it.
 
@@ -134,6 +143,14 @@ class LoyaltyEngineCase(models.Model):
         for case in self.filtered(lambda case: case.state == "open"):
             if not (case.note or "").strip():
                 raise UserError(self.env._("Please write down what was done."))
+            if case.kind == "missing" and case.redemption_id.state == "spent":
+                raise UserError(
+                    self.env._(
+                        "What was spent is still kept for the order. If the order is lost, use "
+                        "Give Back on the redemption first; if it comes, this case closes by "
+                        "itself."
+                    )
+                )
             case.sudo().write(
                 {
                     "state": "closed",

@@ -39,6 +39,8 @@ ASK_AGAIN_AFTER = timedelta(minutes=5)
 LATE_REACTION_AFTER = timedelta(hours=1)
 # What the engine can't tell for so long, though it can be reached, is a person's.
 GIVE_UP_AFTER = timedelta(hours=24)
+# What could not be asked about at all for so long, because the engine was never reached, too.
+NEVER_ASKED_FOR = timedelta(days=7)
 # An order that has not come after so long is listed for a person.
 ORDER_MISSING_AFTER = timedelta(hours=24)
 # Points of a sale that the engine has not taken after so long too.
@@ -92,7 +94,15 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         an engine that is slow, or is lost with a process that dies while it asks.
         """
         engines = list(self._engines())
-        self._do((self._expire_holds, self._doubt_dead_senders, self._settle_paid), engines)
+        self._do(
+            (
+                self._expire_holds,
+                self._doubt_dead_senders,
+                self._settle_paid,
+                self._give_up_unknown,
+            ),
+            engines,
+        )
         self._ask(engines)
         self._do(
             (
@@ -260,6 +270,24 @@ class LoyaltyEngineRecovery(models.AbstractModel):
     # === Unknown outcomes ===
 
     @api.model
+    def _give_up_unknown(self, engine):
+        """What can't be looked up any more is a person's: the engine has been out of reach for
+        days, or is asked at another address by now, where it would seem never to have arrived."""
+        rows = self._rows(
+            engine,
+            "redemption.state = 'unknown'"
+            " AND (redemption.sent_at < %(old)s OR redemption.sent_at < %(moved)s)",
+            old=self.env.cr.now() - NEVER_ASKED_FOR,
+            moved=engine.moved_at or None,
+        )
+        self._each(rows, self._strand_unknown)
+
+    @api.model
+    def _strand_unknown(self, row):
+        why = self.env._("Nobody can tell whether the engine has taken it.")
+        self._ledger("_strand", row["uuid"], ("unknown",), why)
+
+    @api.model
     def _look_up_unknown(self, engine):
         rows = self._due_rows(engine, "redemption.state = 'unknown'")
         # What is known of the ones is written down before the others are asked about.
@@ -340,8 +368,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             soonest = now + timedelta(seconds=LOOK_UP_AFTER[0])
             self._ledger("_put_off", row["uuid"], max(due, soonest))
         elif is_there is None:
-            why = self.env._("Nobody can tell whether the engine has taken it.")
-            self._ledger("_strand", row["uuid"], ("unknown",), why)
+            self._strand_unknown(row)
         else:
             note = self.env._("it never arrived")
             self._ledger("_move", row["uuid"], ("unknown",), "released", note)

@@ -43,8 +43,7 @@ class Terms:
     is asked, no transaction is open."""
 
     engine_id: int
-    # Where its vouchers are of: two connections may be of one tenant, and two tenants may have one
-    # address and the same codes.
+    # Where its vouchers are of
     issuer: str
     company_id: int
     client: LoyaltyEngineClient
@@ -132,7 +131,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         engine = engine.sudo()
         return Terms(
             engine_id=engine.id,
-            issuer=f"{engine.rewards_url.rstrip('/')} {engine.client_id or ''}",
+            issuer=engine.issuer,
             company_id=engine.company_id.id,
             client=engine._client(),
             deadline=engine.background_deadline,

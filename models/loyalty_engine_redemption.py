@@ -25,6 +25,8 @@ LOCK_LIMIT = 2.0
 LEASE = timedelta(minutes=3)
 # For so long a reaction that has not been seen is waited for.
 REACTION_AWAITED = timedelta(days=7)
+# Before, it may be that the engine was asked whether a voucher can be used just before it was.
+REUSED_AFTER = timedelta(minutes=10)
 # Seconds until an unknown outcome is looked up for the first time after the till did.
 FIRST_LOOK_UP = 5
 
@@ -326,6 +328,7 @@ class LoyaltyEngineRedemption(models.Model):
             "reason": row["reason"] or "",
             "held_until": f"{row['hold_until'].isoformat()}Z" if row["hold_until"] else None,
             "is_dropped": bool(row["is_dropped"]),
+            "is_local": bool(row["is_local"]),
         }
 
     @api.model
@@ -502,11 +505,40 @@ class LoyaltyEngineRedemption(models.Model):
         :raises NotSpendable: when the order has too many
         """
         for row in self._claims(values["claim_key"]):
-            if row["order_uuid"] == values["order_uuid"]:
+            is_here = row["order_uuid"] == values["order_uuid"]
+            if row["state"] in ("settled", "stranded", "made_good"):
+                is_new = row["sent_at"] > self.env.cr.now() - REUSED_AFTER
+                if row["is_local"] or is_new:
+                    raise NotSpendable(self.env._("This voucher has been used."))
+                # The engine has just said that it can be used: it may be used more than once, or
+                # was not used after all.
+                self._give_up_claim(row["uuid"])
+            elif is_here and row["state"] in SENT_OPEN_STATES and row["is_dropped"]:
+                raise NotSpendable(
+                    self.env._("This voucher was redeemed for this order, and taken off again.")
+                )
+            elif is_here:
                 return row
-            if row["state"] != "held" or row["hold_until"] > self.env.cr.now():
+            elif row["state"] != "held" or row["hold_until"] > self.env.cr.now():
                 raise HeldElsewhere(row["till"] or "")
-            self._move(row["uuid"], ("held",), "expired")
+            else:
+                self._move(row["uuid"], ("held",), "expired")
+        self._check_voucher_limits(values, most, most_of_a_reward)
+        return self._add({**values, "kind": "voucher"})
+
+    @api.model
+    def _give_up_claim(self, redemption_uuid):
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_redemption SET claim_key = NULL WHERE uuid = %s",
+            (redemption_uuid,),
+        )
+
+    @api.model
+    def _check_voucher_limits(self, values, most, most_of_a_reward):
+        """Refuse one more voucher on an order; parameters as of :meth:`_hold_voucher`.
+
+        :raises NotSpendable: when the order has too many
+        """
         on_order = [
             row
             for row in self._of_order(values["engine_id"], values["order_uuid"])
@@ -521,7 +553,6 @@ class LoyaltyEngineRedemption(models.Model):
                     "At most %(most)s of %(name)s on a sale.", most=most_of_a_reward, **values
                 )
             )
-        return self._add({**values, "kind": "voucher"})
 
     @api.model
     def _claims(self, claim_key):

@@ -97,8 +97,14 @@ class LoyaltyEngineRedemption(models.Model):
     @api.model
     def _settle(self, redemption_uuid):
         """Settle what is spent if its order is stored, paid, and carries it."""
-        if self._fate(self._row(redemption_uuid)) == PAID_WITH:
-            self._move(redemption_uuid, ("spent",), "settled", is_overdue=False)
+        row = self._row(redemption_uuid)
+        if self._fate(row) != PAID_WITH:
+            return
+        self._move(redemption_uuid, ("spent",), "settled", is_overdue=False)
+        if row["is_overdue"]:
+            self.env["loyalty.engine.case"]._close(
+                "missing", redemption_uuid, self.env._("Its order has come, and carries it.")
+            )
 
     @api.model
     def _end(self, redemption_uuid, late_after):
@@ -267,7 +273,18 @@ class LoyaltyEngineRedemption(models.Model):
         row = self._row(redemption_uuid)
         if not self._move(redemption_uuid, from_states, "stranded", why):
             return
-        if row["kind"] == "voucher":
+        if row["kind"] == "voucher" and row["state"] == "unknown":
+            kind = "burned"
+            name = self.env._("A voucher that was perhaps used in vain: %s", row["name"] or "")
+            advice = self.env._(
+                "%(member)s It was worth %(worth)s. Please look at the Loyalty Engine whether it "
+                "was used: then give the member a new one. Otherwise it can be used as before. "
+                "Code: %(code)s.",
+                member=self._member_in_words(row),
+                worth=self._worth_in_words(row),
+                code=row["code_shown"] or "",
+            )
+        elif row["kind"] == "voucher":
             kind, name = "burned", self.env._("A voucher was used in vain: %s", row["name"] or "")
             advice = self.env._(
                 "%(member)s It was worth %(worth)s. Burned vouchers don't come back: please give "

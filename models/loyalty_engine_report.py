@@ -14,6 +14,7 @@ SAFETY_NET_DAYS = 60
 SAFETY_NET_BATCH = 500
 # On their way to the engine
 OPEN_STATES = ("waiting", "sending", "unknown")
+FAILED_STATES = ("dead", "not_built")
 # What is on its way for longer needs a person: a copy of the database, an engine that stays down.
 STALLED_AFTER = timedelta(days=1)
 
@@ -148,7 +149,7 @@ class LoyaltyEngineReport(models.Model):
             & Domain("create_date", "<", self.env.cr.now() - STALLED_AFTER)
             & (Domain("kind", "!=", "sale") | Domain("engine_id.reporting", "!=", "off"))
         )
-        return Domain("state", "in", ("dead", "not_built")) | stalled
+        return Domain("state", "in", FAILED_STATES) | stalled
 
     # === Freezing: in the order's own transaction ===
 
@@ -287,16 +288,20 @@ class LoyaltyEngineReport(models.Model):
 
     @api.model
     def _build_missing(self, order):
-        if self._insert_facts(order):
-            return
-        self.search([("order_uuid", "=", order.uuid), ("state", "=", "not_built")]).write(
-            {
-                "state": "waiting",
-                "reason": False,
-                "facts": order._loyalty_engine_sale().to_json(),
-                "due_at": fields.Datetime.now(),
-            }
-        )
+        if not self._insert_facts(order):
+            self.search([("order_uuid", "=", order.uuid), ("state", "=", "not_built")])._build()
+
+    def _build(self):
+        """Write down what could not be written when the order was stored."""
+        for report in self:
+            report.write(
+                {
+                    "state": "waiting",
+                    "reason": False,
+                    "facts": report.pos_order_id._loyalty_engine_sale().to_json(),
+                    "due_at": fields.Datetime.now(),
+                }
+            )
 
     @api.model
     def _wake_sender(self, at=None):
@@ -313,12 +318,17 @@ class LoyaltyEngineReport(models.Model):
         if not self.env.user.has_group("point_of_sale.group_pos_manager"):
             raise AccessError(self.env._("Only managers of the point of sale can do this."))
         self.check_access("read")
-        failed = self.sudo().filtered(lambda report: report.state in ("dead", "not_built"))
+        failed = self.sudo().filtered(lambda report: report.state in FAILED_STATES)
         if not failed:
             raise UserError(self.env._("Nothing of this has failed."))
         not_built = failed.filtered(lambda report: report.state == "not_built")
-        for order in not_built.pos_order_id:
-            self.sudo()._build_missing(order)
+        for report in not_built.filtered("pos_order_id"):
+            try:
+                with self.env.cr.savepoint():
+                    report._build()
+            except Exception:
+                # It stays as it was; the others go.
+                _logger.exception("loyalty engine: report %s still not built", report.order_uuid)
         self.env.flush_all()
         (failed - not_built)._retry()
         self.env.invalidate_all()

@@ -493,8 +493,13 @@ class LoyaltyEngineSender(models.AbstractModel):
                     continue
                 members[ref or code], in_a_row = member, 0
             member_ref, auth_identifier = members[ref or code]
-            nobody = self.env._("Reported without a member: the code belongs to nobody.")
-            note = None if member_ref else nobody
+            note = None
+            if not member_ref:
+                note = self.env._("Reported without a member: the code belongs to nobody.")
+            elif by_order and not auth_identifier:
+                note = self.env._(
+                    "Reported without a member: the engine names no auth identifier of this one."
+                )
             resolved.append((report_id, member_ref, auth_identifier, note))
         for ref, _auth_identifier in members.values():
             if ref:
@@ -525,7 +530,8 @@ class LoyaltyEngineSender(models.AbstractModel):
             is_known = self.env["loyalty.engine.member"]._is_confirmed(engine.id, ref)
             if is_known and (auth_identifier or not by_order):
                 return ref, auth_identifier or ""
-            readings = [ref]
+            # The customer may be another tenant's member; the code itself decides then.
+            readings = list(dict.fromkeys([ref, *readings]))
         deadline = engine.background_deadline
         # No transaction stays open while the engine is asked.
         self.env["ir.cron"]._commit_progress()

@@ -35,6 +35,7 @@ REHEARSAL = PointsFacts(
     cashier_id="user-1",
     occurred_at=datetime(2026, 1, 2, 10, 11, 12, tzinfo=timezone.utc),
 )
+LIMITS = ("points_min", "points_max", "points_max_day", "most_of_a_reward", "pin_above")
 POINTS_TEMPLATES = {"redeem_template": "redeem_event_type", "refund_template": "refund_event_type"}
 
 
@@ -167,13 +168,21 @@ class LoyaltyEngine(models.Model):
         string="Manager's PIN", groups="base.group_system", copy=False, help="4 to 12 digits."
     )
 
-    _spending_limits = models.Constraint(
-        "CHECK (hold_minutes BETWEEN 1 AND 240 AND points_step >= 1 AND points_min >= 0"
-        " AND points_max >= 0 AND points_max_day >= 0 AND most_vouchers BETWEEN 0 AND 20"
-        " AND most_of_a_reward >= 0 AND pin_above >= 0)",
-        "A hold lasts 1 to 240 minutes, points are spent in steps of at least 1, at most 20 "
-        "vouchers go on a sale, and no limit is below 0.",
-    )
+    @api.constrains("hold_minutes", "points_step", "most_vouchers", *LIMITS)
+    def _check_spending_limits(self):
+        for engine in self:
+            if not (
+                1 <= engine.hold_minutes <= 240
+                and engine.points_step >= 1
+                and 0 <= engine.most_vouchers <= 20
+                and all(engine[name] >= 0 for name in LIMITS)
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "A hold lasts 1 to 240 minutes, points are spent in steps of at least 1, "
+                        "at most 20 vouchers go on a sale, and no limit is below 0."
+                    )
+                )
 
     @api.constrains(*POINTS_TEMPLATES, *POINTS_TEMPLATES.values())
     def _check_points_events(self):
@@ -239,6 +248,7 @@ class LoyaltyEngine(models.Model):
                 hold_minutes=engine.hold_minutes,
                 pin_above=engine.pin_above,
                 points_payment_earns=engine.points_payment_earns,
+                can_read_reactions=engine.can_read_reactions,
                 points_payment_method_id=config._loyalty_engine_points_methods()[:1].id,
             )
         return data

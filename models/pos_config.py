@@ -72,6 +72,11 @@ class PosConfig(models.Model):
         for config in self:
             config.loyalty_engine_since = config.loyalty_engine_id and self.env.cr.now()
 
+    # A till keeps contacts, and loads the members' ids of them where there is a connection.
+    @api.depends("loyalty_engine_id")
+    def _compute_local_data_integrity(self):
+        return super()._compute_local_data_integrity()
+
     def _compute_loyalty_engine_trouble_count(self):
         counts = dict(
             self.env["loyalty.engine.report"]

@@ -78,6 +78,10 @@ class ResPartner(models.Model):
             Domain(identified) & Domain("company_id", "in", (False, company.id)), limit=3
         )
 
+    def _loyalty_engine_refs(self):
+        """The engine's ids of the members whom these contacts are."""
+        return list(dict.fromkeys(filter(None, self.mapped("loyalty_engine_ref"))))
+
     def _loyalty_engine_taken(self, identifiers, company):
         """What is in the way of linking this contact to a member with these identifiers.
 

@@ -40,8 +40,41 @@ def keep_routes(case):
     case.startClassPatcher(patch.object(ir_http, "routing_map", routing_map))
 
 
+class WithEngine:
+    """A sandbox engine, at ``cls.sandbox``, and the job that reports to it."""
+
+    def setUp(self):
+        super().setUp()
+        self.sandbox.reset()
+
+    def send_reports(self):
+        """Run the sending job as cron does."""
+        with self.enter_registry_test_mode():
+            self.env.ref("pos_loyalty_engine.ir_cron_send_reports").method_direct_trigger()
+        self.env.invalidate_all()
+
+    def events(self, kind="POS_SALE"):
+        return [event for event in self.sandbox.events() if event["type"] == kind]
+
+
+class WithTours:
+    """A cashier at a real till, ``self.config``, in a real browser."""
+
+    def tour(self, name, cashier=None):
+        cashier = cashier or self.cashier
+        tour = f"pos_loyalty_engine_{name}"
+        self.start_tour(
+            f"/pos/ui/{self.config.id}",
+            tour,
+            login=cashier.login,
+            ready=f"{PAUSE}.then(() => odoo.isTourReady({tour!r}))",
+            timeout=180,
+        )
+        self.env.invalidate_all()
+
+
 @tagged("post_install", "-at_install")
-class LoyaltyEngineCase(CommonPosTest):
+class LoyaltyEngineCase(WithEngine, CommonPosTest):
     """A shop with a connection to a sandbox engine that runs in a process of its own."""
 
     @classmethod
@@ -75,11 +108,6 @@ class LoyaltyEngineCase(CommonPosTest):
             }
         )
         cls.member = demo.MEMBERS[0]
-        cls.cron = cls.env.ref("pos_loyalty_engine.ir_cron_send_reports")
-
-    def setUp(self):
-        super().setUp()
-        self.sandbox.reset()
 
     def sell(self, quantity=3, discount=0, member=None, **values):
         """A paid order of the back office, at the till's price; ``member``: the engine's."""
@@ -103,12 +131,6 @@ class LoyaltyEngineCase(CommonPosTest):
         report.invalidate_recordset()
         return report
 
-    def send_reports(self):
-        """Run the sending job as cron does."""
-        with self.enter_registry_test_mode():
-            self.cron.method_direct_trigger()
-        self.env.invalidate_all()
-
     def rest_on(self):
         """A connection that rests does so for longer than any test takes."""
         self._rest_until(1)
@@ -124,9 +146,6 @@ class LoyaltyEngineCase(CommonPosTest):
             (days,),
         )
         self.env.invalidate_all()
-
-    def events(self, kind="POS_SALE"):
-        return [event for event in self.sandbox.events() if event["type"] == kind]
 
 
 @tagged("post_install", "-at_install")
@@ -157,7 +176,7 @@ class TillCase(LoyaltyEngineCase, HttpCase):
 
 
 @tagged("post_install", "-at_install", "tour")
-class TourCase(LoyaltyEngineCase, HttpCase):
+class TourCase(WithTours, LoyaltyEngineCase, HttpCase):
     """A cashier at a real till in a real browser, with a sandbox engine behind the server."""
 
     @classmethod
@@ -176,15 +195,3 @@ class TourCase(LoyaltyEngineCase, HttpCase):
         super().setUp()
         # The sandbox forgets its options with the rest.
         self.sandbox.set_options(reactor_delay=0)
-
-    def tour(self, name, cashier=None):
-        cashier = cashier or self.cashier
-        tour = f"pos_loyalty_engine_{name}"
-        self.start_tour(
-            f"/pos/ui/{self.config.id}",
-            tour,
-            login=cashier.login,
-            ready=f"{PAUSE}.then(() => odoo.isTourReady({tour!r}))",
-            timeout=180,
-        )
-        self.env.invalidate_all()

@@ -57,6 +57,8 @@ class TestConnection(LoyaltyEngineCase):
             engine.export_data(["name", "client_secret"])
         with self.assertRaises(AccessError):
             self.config.with_user(self.administrator).export_data(["loyalty_engine_id/api_key"])
+        with self.assertRaises(AccessError):
+            engine.export_data(["issuer"])
         self.assertIn("Sandbox", str(engine.export_data(["name"])))
 
     def test_a_copy_of_a_connection_has_no_secrets(self):
@@ -99,6 +101,43 @@ class TestConnection(LoyaltyEngineCase):
         ours = [line for line in logs.output if not line.startswith("DEBUG:odoo.sql_db:")]
         for value in SECRET_VALUES:
             self.assertNotIn(value[::-1], "\n".join(ours))
+
+    def test_a_limit_that_is_broken_puts_no_secret_into_the_log(self):
+        """PostgreSQL would tell the whole row, and Odoo logs what it tells."""
+        for name, value in (
+            ("till_deadline", 20),
+            ("background_deadline", 0),
+            ("late_after", 1),
+            ("hold_minutes", 0),
+            ("points_step", 0),
+            ("most_vouchers", 21),
+            ("pin_above", -1),
+        ):
+            for change in (
+                lambda values: self.engine.write(values),
+                lambda values: self.engine.copy(
+                    {**{secret: self.engine[secret] for secret in SECRETS}, **values}
+                ),
+            ):
+                with (
+                    self.subTest(name=name),
+                    self.assertNoLogs("odoo.sql_db", "WARNING"),
+                    self.assertRaises(ValidationError),
+                ):
+                    change({name: value})
+                    self.env.flush_all()
+
+    def test_secrets_are_saved_under_a_lock(self):
+        """Else what two write at once fails, and is logged, in the statement with the secrets."""
+        with self.assertLogs("odoo.sql_db", logging.DEBUG) as logs:
+            self.engine.event_secret = False
+            self.env.flush_all()
+        first = next(line for line in logs.output if "UPDATE" in line)
+        self.assertIn("FOR NO KEY UPDATE", first)
+
+    def test_a_language_that_is_none(self):
+        with self.assertRaises(ValidationError):
+            self.engine.locale = "english"
 
     def test_only_its_button_arms_a_copy(self):
         self.engine.database_uuid = "the original's"

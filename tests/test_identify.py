@@ -1,3 +1,4 @@
+import uuid
 from unittest.mock import patch
 
 from odoo import fields
@@ -101,9 +102,31 @@ class TestIdentify(TillCase):
                 self.assertEqual(self.identify(code), {"status": "unknown"})
 
     def test_ambiguous(self):
+        for member, company in ((self.member, self.company), (demo.MEMBERS[1], None)):
+            self.link(
+                member,
+                company,
+                loyalty_engine_account_number=False,
+                loyalty_engine_auth_identifier="both@example.com",
+            )
+        self.assertEqual(self.identify("both@example.com"), {"status": "ambiguous"})
+
+    def test_two_customers_who_are_one_member(self):
         self.link(company=self.company)
         self.link()
-        self.assertEqual(self.identify(self.member.account_number), {"status": "ambiguous"})
+        self.assertEqual(self.identify(self.member.account_number)["status"], "found")
+
+    def test_a_customer_who_is_another_tenants_member(self):
+        """Their account numbers may be the same."""
+        partner = self.link(loyalty_engine_ref=str(uuid.uuid4()))
+        answer = self.identify(self.member.account_number)
+        self.assertEqual(answer["status"], "found")
+        self.assertEqual(answer["member"]["ref"], self.member.id)
+        self.assertFalse(answer["partner_id"])
+        order = self.sell(loyalty_engine_member_code=self.member.account_number)
+        self.send_reports()
+        self.assertEqual(self.report_of(order).member_ref, self.member.id)
+        self.assertTrue(partner.exists())
 
     def test_restricted(self):
         (restricted,) = [member for member in demo.MEMBERS if member.restricted]
@@ -252,6 +275,30 @@ class TestIdentify(TillCase):
         )
         self.assertEqual(answer, {"status": "unknown"})
         self.assertFalse(self.partner_mobt.loyalty_engine_ref)
+
+    def test_customers_who_are_merged_keep_their_member(self):
+        other = demo.MEMBERS[1]
+        for goes, stays, member in (
+            (self.link(), self.partner_mobt, self.member),
+            (self.partner_adgu, self.link(other), other),
+        ):
+            wizard = self.env["base.partner.merge.automatic.wizard"].create({})
+            wizard._merge((goes + stays).ids, stays, extra_checks=False)
+            self.assertFalse(goes.exists())
+            self.assertEqual(stays.loyalty_engine_ref, member.id)
+            self.assertEqual(stays.loyalty_engine_account_number, member.account_number)
+
+    def test_a_till_forgets_its_customers_when_a_connection_is_chosen(self):
+        """It keeps them, and has them without members' ids."""
+        config = self.pos_config_eur
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE pos_config SET last_data_change = last_data_change - interval '1 day'"
+        )
+        self.env.invalidate_all()
+        before = config.last_data_change
+        config.loyalty_engine_id = self.engine
+        self.assertGreater(config.last_data_change, before)
 
     # === Receipt ===
 

@@ -1,5 +1,6 @@
 import json
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
@@ -199,7 +200,7 @@ class TestOutbox(LoyaltyEngineCase):
             self.env.flush_all()
             return self.report_of(order).state
 
-        with patch.object(type(self.cron), "_trigger_list", break_the_transaction):
+        with patch.object(self.registry["ir.cron"], "_trigger_list", break_the_transaction):
             self.assertEqual(sell_and_open(), "not_built", "the safety net builds it")
         names = ("send_reports", "recover_redemptions", "refresh_points_values")
         for name in names:
@@ -589,6 +590,43 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual(report.earlier_bodies, refused)
         self.assertEqual(len(self.events()), 1)
 
+    def test_what_nobody_can_be_told_of_is_written_down_all_the_same(self):
+        """Somebody has deleted the type of activity, for one."""
+
+        def fail(engine, _summary):
+            engine.env.cr.execute("SELECT 1 FROM nothing_like_it")
+
+        self.engine.sale_event_type = "NO_SUCH_TYPE"
+        order = self.sell()
+        engines = self.registry["loyalty.engine"]
+        with (
+            patch.object(engines, "_alert_person", fail),
+            mute_logger(SENDER, "odoo.sql_db"),
+            self.assertLogs(CONNECTION, "ERROR") as logged,
+        ):
+            self.send_reports()
+        self.assertEqual(self.report_of(order).state, "dead")
+        self.assertIn("nobody was told", logged.output[0])
+
+    @mute_logger(REPORT, SENDER)
+    def test_what_can_not_be_built_is_sent_by_no_button_and_stops_no_other(self):
+        orders = self.registry["pos.order"]
+        with patch.object(orders, "_loyalty_engine_sale", side_effect=ZeroDivisionError):
+            not_built = self.sell()
+        self.engine.sale_event_type = "NO_SUCH_TYPE"
+        refused = self.sell()
+        self.send_reports()
+        self.engine.sale_event_type = "POS_SALE"
+        self.assertEqual(self.engine.failed_count, 2)
+        with patch.object(orders, "_loyalty_engine_sale", side_effect=ZeroDivisionError):
+            self.engine.action_retry_failed()
+        self.send_reports()
+        self.assertEqual(self.report_of(refused).state, "sent")
+        self.assertEqual(self.report_of(not_built).state, "not_built")
+        self.engine.action_retry_failed()
+        self.send_reports()
+        self.assertEqual(self.report_of(not_built).state, "sent")
+
     def test_a_poisoned_row_stops_no_other(self):
         poisoned = self.sell()
         self.env.cr.execute(
@@ -734,6 +772,17 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual(self.events(), [])
         (event,) = self.events("ORDER_PLACED")
         self.assertIn(self.member.auth_identifier, json.dumps(event))
+
+    def test_an_order_whose_member_can_not_be_named_says_so(self):
+        self.engine.reporting = "order"
+        nameless = replace(self.engine._client().get_user(self.member.id), auth_identifier=None)
+        order = self.sell(member=self.member)
+        sender = self.registry["loyalty.engine.sender"]
+        with patch.object(sender, "_ask_for", return_value=nameless):
+            self.send_reports()
+        report = self.report_of(order)
+        self.assertEqual(report.state, "sent")
+        self.assertIn("no auth identifier", report.answer)
 
     # === Who may ===
 

@@ -100,6 +100,29 @@ class TestRecovery(LeftBehind):
         self.assertState(bad, "stranded")
         self.assertEqual(self.cases("burned").redemption_id, self.row(bad))
 
+    def test_an_engine_that_is_out_of_reach_for_good(self):
+        (redemption,) = self.unknown_vouchers(FIVE)
+        self.sandbox.faults(kind="refuse", status=401)
+        self.let_pass(6 * 24 * 3600)
+        self.recover()
+        self.assertState(redemption, "unknown")
+        self.let_pass(24 * 3600)
+        self.recover()
+        self.assertState(redemption, "stranded")
+        self.assertEqual(self.cases("burned").redemption_id, self.row(redemption))
+
+    def test_an_address_where_it_would_seem_never_to_have_arrived(self):
+        (redemption,) = self.unknown_vouchers(FIVE)
+        # The same address, and the same tenant
+        self.engine.rewards_url += "/"
+        self.engine.client_id = "another"
+        self.recover()
+        self.assertState(redemption, "unknown")
+        self.engine.rewards_url = "http://127.0.0.1:9/v1"
+        self.let_pass(LATE + 10)
+        self.recover()
+        self.assertState(redemption, "stranded")
+
     def test_none_waits_for_ever_behind_the_others(self):
         """With room for one in each run, and one that never gets an answer."""
         bad, good = self.spent_apart(100, 50)

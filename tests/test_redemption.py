@@ -261,6 +261,15 @@ class TestRedemption(RedemptionCase):
         answer = self.hold_points(balance - 499, other, due="1000")
         self.assertEqual(answer, {"status": "too_many", "available": balance - 500})
 
+    def test_a_voucher_stays_claimed_when_the_client_id_is_exchanged(self):
+        redeemer = self.env["loyalty.engine.redeemer"]
+        issuer = redeemer._background_terms(self.engine).issuer
+        self.engine.client_id = "another"
+        self.assertEqual(redeemer._background_terms(self.engine).issuer, issuer)
+        # Another tenant's are others.
+        self.engine.rewards_url = "http://127.0.0.1:9/v1"
+        self.assertNotEqual(redeemer._background_terms(self.engine).issuer, issuer)
+
     def test_members_that_the_engine_never_told_of_are_not_tried_endlessly(self):
         self.assertEqual(self.hold_points()["status"], "held")
         with patch.object(loyalty_engine_lookup, "MISSES_PER_WINDOW", 3):
@@ -680,20 +689,30 @@ class TestRedemption(RedemptionCase):
         self.recover()
         self.assertTrue(self.row(redemption).is_overdue)
         self.assertState(redemption, "spent")
-        self.assertEqual(len(self.cases("missing")), 1)
+        case = self.cases("missing")
+        case.note = "The till broke."
+        with self.assertRaisesRegex(UserError, "Give Back"):
+            case.action_close()
         # It comes after three days, from a till that was offline.
         self.pay(redemption)
         self.recover()
         self.assertState(redemption, "settled")
+        self.assertEqual(case.state, "closed")
+        self.assertFalse(case.activity_ids)
 
     def test_a_person_decides_that_it_is_lost(self):
         before = self.points()
         redemption = self.spent_points(500)
         self.let_pass(24 * 3600 + 60)
+        self.recover()
         self.row(redemption).action_give_back()
         self.settle_refund()
         self.assertState(redemption, "returned")
         self.assertEqual(self.points(), before)
+        case = self.cases("missing")
+        case.note = "The till broke."
+        case.action_close()
+        self.assertEqual(case.state, "closed")
 
     def test_paid_without_it(self):
         redemption = self.spent_points(500)
@@ -911,9 +930,13 @@ class TestRedemption(RedemptionCase):
         ):
             with self.subTest(code=benefit.code):
                 answer = self.hold(benefit.code)
-                self.assertIn(answer["status"], (status, "unknown"))
+                self.assertIn(answer["status"], (status, "rejected"))
                 self.assertTrue(answer["reason"])
         self.assertEqual(self.hold("no such code")["status"], "unknown")
+        for refusal, status in (("404", "unknown"), ("422", "rejected"), ("400", "rejected")):
+            with self.subTest(refusal=refusal):
+                self.sandbox.set_options(voucher_refusal=refusal)
+                self.assertEqual(self.hold(self.USED.code)["status"], status)
         self.assertFalse(self.env["loyalty.engine.redemption"].search([]))
 
     def test_limits(self):
@@ -923,6 +946,45 @@ class TestRedemption(RedemptionCase):
         self.assertEqual(self.hold(again["code"])["status"], "limit")
         self.held(self.TEN.code)
         self.assertEqual(self.hold(self.THIRTY.code)["status"], "limit")
+
+    def test_nothing_is_redeemed_in_vain(self):
+        """A benefit that is not redeemed yet can't be given back once it is."""
+        self.engine.most_vouchers = 1
+        self.held(self.FIVE.code)
+        chosen = {"benefit": self.LATER.id}
+        self.assertEqual(self.hold(**chosen)["status"], "limit")
+        self.engine.most_vouchers = 0
+        self.sandbox.set_options(reward_currency="XYZ")
+        self.assertEqual(self.hold(**chosen)["status"], "refused")
+        self.assertFalse(self.sandbox.benefit(self.LATER.id)["redeemedAt"])
+        self.sandbox.set_options(reward_currency=self.config.currency_id.name)
+        self.assertEqual(self.hold(**chosen)["status"], "held")
+        self.assertTrue(self.sandbox.benefit(self.LATER.id)["redeemedAt"])
+
+    def test_what_was_cancelled_for_an_order_is_not_on_it_again(self):
+        redemption = self.held(self.FIVE.code)
+        self.spend(redemption)
+        self.ask(
+            "release", order_uuid=self.order_uuid, uuids=[redemption["uuid"]], till_key="till-1"
+        )
+        with patch.object(type(self.env["loyalty.engine.recovery"]), "_do"):
+            answer = self.hold(self.FIVE.code)
+        self.assertIn(answer["status"], ("limit", "rejected", "refused"))
+        self.assertTrue(answer["reason"])
+
+    def test_a_voucher_that_the_engine_gives_twice(self):
+        """What is used here stays claimed for a while; later the engine's word counts."""
+        for _time in range(2):
+            self.sandbox.add_benefit(self.member.id, demo.BENEFITS[10].reward_id, code="SPRING")
+        redemption = self.held("SPRING")
+        self.spend(redemption)
+        self.pay(redemption)
+        self.recover()
+        self.assertState(redemption, "settled")
+        other = {"order_uuid": str(uuid.uuid4())}
+        self.assertEqual(self.hold("SPRING", **other)["status"], "limit")
+        self.let_pass(700)
+        self.assertEqual(self.hold("SPRING", **other)["status"], "held")
 
     def test_wallet(self):
         self.held(self.TEN.code)
@@ -1072,8 +1134,17 @@ class TestRedemption(RedemptionCase):
             self.pay()
             self.recover()
             self.assertState(redemption, "released")
-            again = self.held(" Flyer 1", order_uuid=str(uuid.uuid4()))
+            other = str(uuid.uuid4())
+            again = self.held(" Flyer 1", order_uuid=other)
             self.assertNotEqual(again["uuid"], redemption["uuid"])
+            self.assertTrue(again["is_local"])
+            self.spend(again, order_uuid=other)
+            self.pay(again, order_uuid=other)
+            self.recover()
+            self.let_pass(24 * 3600)
+            answer = self.hold(" Flyer 1", order_uuid=str(uuid.uuid4()))
+            self.assertEqual(answer["status"], "limit")
+            self.assertIn("used", answer["reason"])
         finally:
             self.sandbox.start()
 

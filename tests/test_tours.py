@@ -1,5 +1,11 @@
+import importlib.util
+
+from odoo.tests import HttpCase, tagged
+from odoo.tools import file_path
+
 from ..sandbox import demo
-from .common import CASHIER, TourCase, new_user
+from .common import CASHIER, TourCase, WithEngine, WithTours, keep_routes, new_user
+from .sandbox_process import SandboxProcess
 
 MIA = demo.MEMBERS[0]
 TOTAL = 40
@@ -21,7 +27,12 @@ class TestTours(TourCase):
         return event
 
     def test_sale(self):
-        self.tour("sale")
+        """Also of a cashier whose default company is another: it sells in the till's company."""
+        elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
+        cashier = new_user(
+            self, "le_cashier_elsewhere", CASHIER, companies=elsewhere + self.company
+        )
+        self.tour("sale", cashier)
         order = self.sold()
         self.assertEqual(order.loyalty_engine_member_code, MIA.account_number)
         self.assertEqual(order.loyalty_engine_member_ref, MIA.id)
@@ -41,7 +52,7 @@ class TestTours(TourCase):
                 "receiptNumber": order.pos_reference,
                 "storeId": "372",
                 "tillId": f"pos-{self.config.id}",
-                "cashierId": f"user-{self.cashier.id}",
+                "cashierId": f"user-{cashier.id}",
                 "currency": "USD",
                 "total": 40.0,
                 "totalWithoutTax": 37.27,
@@ -73,16 +84,6 @@ class TestTours(TourCase):
 
         # Now that the engine has answered, a receipt tells what the sale has earned.
         self.tour("reprint")
-
-    def test_cashier_from_elsewhere(self):
-        """A cashier whose default company is another sells in the till's company."""
-        elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
-        cashier = new_user(
-            self, "le_cashier_elsewhere", CASHIER, companies=elsewhere + self.company
-        )
-        self.tour("sale", cashier)
-        self.assertEqual(self.sold().loyalty_engine_member_ref, MIA.id)
-        self.assertEqual(self.reported()["subject"], MIA.id)
 
     def test_codes(self):
         """Unknown, restricted, typed, replaced, scanned into the popup, removed."""
@@ -138,3 +139,36 @@ class TestTours(TourCase):
         self.tour("other_till")
         self.assertEqual(self.sold(), order)
         self.assertEqual(order.loyalty_engine_member_ref, MIA.id)
+
+
+@tagged("post_install", "-at_install", "tour")
+class TestDemo(WithTours, WithEngine, HttpCase):
+    """The main job, on what bin/demo makes."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.sandbox = cls.enterClassContext(SandboxProcess())
+        path = file_path("pos_loyalty_engine/bin/_demo_data.py")
+        spec = importlib.util.spec_from_file_location("demo_data", path)
+        demo_data = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(demo_data)
+        env = cls.env(user=cls.env.ref("base.user_admin"))
+        cls.config = demo_data.make_shop(env)
+        cls.cashier = demo_data.make_cashier(env, *demo_data.CASHIERS[0])
+        cls.customer = demo_data.make_customer(env, MIA)
+        demo_data.make_connection(env, cls.config, cls.sandbox.url)
+        keep_routes(cls)
+
+    def test_main_job(self):
+        self.tour("demo")
+        order = self.env["pos.order"].search([("config_id", "=", self.config.id)])
+        self.assertEqual(order.state, "paid")
+        self.assertEqual(order.partner_id, self.customer)
+        self.send_reports()
+        self.sandbox.wait_for_reactors()
+        (event,) = self.events()
+        self.assertEqual(event, {})
+        self.assertEqual(self.sandbox.member(MIA.id)["points"], MIA.points + 17)
+        # Now that the engine has answered, a receipt tells what the sale has earned.
+        self.tour("demo_reprint")

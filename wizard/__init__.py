@@ -1,1 +1,1 @@
-from . import loyalty_engine_points_payment, pos_payment
+from . import loyalty_engine_points_payment, partner_merge, pos_payment

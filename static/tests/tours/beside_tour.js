@@ -58,9 +58,27 @@ const split = (name) => ({
     run: "click",
 });
 
+/** An order without a table and without goods belongs to the customer whose card was scanned. */
+const startWithACard = () =>
+    run(() => {
+        posmodel.addNewOrder().setLoyaltyEngineMember({ code: "1000022" });
+        if (posmodel.addNewOrder().loyaltyEngineMember) {
+            throw new Error("The next customer has the order of the one before.");
+        }
+    }, "a card is scanned before the customer has a table");
+
+const isNobodys = () =>
+    run(() => {
+        if (posmodel.getOrder().loyaltyEngineMember || !posmodel.getOrder().table_id) {
+            throw new Error("The table has the order of another customer.");
+        }
+    }, "the table's order is its own");
+
 add("restaurant", () => [
     openRegister(),
+    startWithACard(),
     clickTable(2),
+    isNobodys(),
     sellThreeProducts(),
     scanFive(),
     ProductScreen.totalAmountIs("35.00"),

@@ -28,9 +28,9 @@ const sellThreeProducts = () => [
     ProductScreen.totalAmountIs("40.00"),
 ];
 
-const payCash = () => [
+const payCash = (method = "Cash") => [
     ProductScreen.clickPayButton(),
-    PaymentScreen.clickPaymentMethod("Cash"),
+    PaymentScreen.clickPaymentMethod(method),
     PaymentScreen.clickValidate(),
     ReceiptScreen.isShown(),
 ];
@@ -54,20 +54,34 @@ add("sale", () => [
     Member.isNone(),
 ]);
 
+// The main job, on what bin/demo makes
+add("demo", () => [
+    openRegister(),
+    scan_barcode(MIA.code),
+    Member.is("Mia Marmalade", "1,250", "Gold"),
+    ["Butter Croissant", "Apple Pie", "Rye Bread"].map((name) =>
+        ProductScreen.clickDisplayedProduct(name)
+    ),
+    payCash("Cash Bakery"),
+    Member.receiptEstimates("17"),
+]);
+
 // After the sale was reported: the receipt from the list of orders
-add("reprint", () => [
+const reprint = (price, earned, balance) => [
     Chrome.startPoS(),
     Chrome.clickOrders(),
     TicketScreen.selectFilter("Paid"),
-    TicketScreen.selectOrderByPrice("40.00"),
+    TicketScreen.selectOrderByPrice(price),
     run(() => (window.print = () => {}), "no print dialog"),
     {
         content: "print the receipt again",
         trigger: ".ticket-screen button:contains('Print Receipt')",
         run: "click",
     },
-    Member.receiptTells("40", "1,290", ".render-container"),
-]);
+    Member.receiptTells(earned, balance, ".render-container"),
+];
+add("reprint", () => reprint("40.00", "40", "1,290"));
+add("demo_reprint", () => reprint("17.20", "17", "1,267"));
 
 add("codes", () => [
     openRegister(),

@@ -30,6 +30,8 @@ function emptyState() {
         lookingUp: false,
         // Why the stored code could not be checked: a status of LoyaltyEngineService
         trouble: false,
+        // The id of the member who the order's customer is; "" = nobody
+        customersRef: "",
         // What this till claimed and the server has not taken yet: { code, ref } as field values
         unsent: null,
         // What of that is on its way
@@ -47,6 +49,7 @@ patch(PosOrder.prototype, {
     initState() {
         super.initState(...arguments);
         this.uiState.loyaltyEngine = emptyState();
+        this.uiState.loyaltyEngine.customersRef = this.partner_id?.loyalty_engine_ref || "";
     },
 
     restoreState(uiState) {
@@ -103,10 +106,10 @@ patch(PosOrder.prototype, {
     /** What the receipt tells the member, as texts; null where there is no member. */
     get loyaltyEngineReceipt() {
         const member = this.loyaltyEngineMember;
-        if (!member) {
+        const { receipt } = this.uiState.loyaltyEngine;
+        if (!member || receipt?.isNobodys) {
             return null;
         }
-        const { receipt } = this.uiState.loyaltyEngine;
         const estimate = this.loyaltyEngineEstimatedPoints;
         const isNew = receipt && receipt.points !== null;
         const points = isNew ? receipt.points : member.wallet?.points ?? null;
@@ -150,6 +153,7 @@ patch(PosOrder.prototype, {
     /** Keep the member that was set while the server stored the order without it. */
     restoreLoyaltyEngineMember() {
         const { unsent } = this.uiState.loyaltyEngine;
+        this.uiState.loyaltyEngine.customersRef = this.partner_id?.loyalty_engine_ref || "";
         if (unsent && !this.finalized) {
             this.update(unsent);
         }
@@ -374,7 +378,12 @@ patch(PosOrder.prototype, {
                 this._updateLoyaltyEngineLine(present.get(key), values);
                 present.delete(key);
             } else {
-                this._createLoyaltyEngineLine(redemption, stored, values);
+                // Of pos_restaurant: an order that has courses shows no line without one.
+                const course_id = sources[0]?.course_id;
+                this._createLoyaltyEngineLine(redemption, stored, {
+                    ...values,
+                    ...(course_id && { course_id }),
+                });
             }
         }
         present.forEach((line) => line.delete());

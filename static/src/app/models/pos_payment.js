@@ -1,4 +1,5 @@
 import { _t } from "@web/core/l10n/translation";
+import { formatCurrency } from "@web/core/currency";
 import { patch } from "@web/core/utils/patch";
 import { PosPayment } from "@point_of_sale/app/models/pos_payment";
 import { formatPoints } from "@pos_loyalty_engine/app/utils/member_words";
@@ -18,7 +19,7 @@ patch(PosPayment.prototype, {
         const { paymentWords } = this.pos_order_id.uiState.loyaltyEngine;
         switch (this.getPaymentStatus()) {
             case "pending":
-                return _t("Type an amount, then take the points");
+                return this._loyaltyEnginePendingWords;
             case "waiting":
                 return this.pos_order_id.isRefund
                     ? _t("Looking at the sale…")
@@ -34,6 +35,17 @@ patch(PosPayment.prototype, {
             default:
                 return paymentWords[this.uuid] || _t("No points were taken");
         }
+    },
+
+    get _loyaltyEnginePendingWords() {
+        const { currency, isRefund, loyaltyEngineConnection } = this.pos_order_id;
+        const rate = loyaltyEngineConnection?.points_value;
+        return rate && !isRefund
+            ? _t(
+                  "Type an amount, then take the points: 100 are worth %s",
+                  formatCurrency(100 * rate, currency.id)
+              )
+            : _t("Type an amount, then take the points");
     },
 
     /** What the line tells the cashier, until it is tried again. */

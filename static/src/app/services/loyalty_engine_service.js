@@ -185,8 +185,9 @@ export class LoyaltyEngineService {
      * longer.
      *
      * @param {string} orderUuid
-     * @returns {Promise<{pointsEarned: number | null, points: number | null, readAt: string | false}>}
-     *  null = not known (yet); `points` is the balance
+     * @returns {Promise<{pointsEarned: number | null, points: number | null, readAt: string | false,
+     *  isNobodys: boolean}>} null = not known (yet); `points` is the balance; `isNobodys` = the sale was
+     *  reported without a member
      */
     async receipt(orderUuid) {
         const answer = await this._ask("receipt", { order_uuid: orderUuid }, RECEIPT_LIMIT);
@@ -194,6 +195,7 @@ export class LoyaltyEngineService {
             pointsEarned: answer.points_earned ?? null,
             points: answer.points ?? null,
             readAt: answer.read_at || false,
+            isNobodys: answer.is_nobodys === true,
         };
     }
 

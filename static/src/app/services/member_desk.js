@@ -26,6 +26,8 @@ const SCREENS = new Set(["ProductScreen", "PaymentScreen"]);
 const REMEMBERED = 200;
 // Milliseconds
 const STRANGER_FOR = 10 * 60 * 1000;
+// Somebody may just have become a member.
+const NEW_MEMBER_AFTER = 30 * 1000;
 const PAUSE_AFTER_TROUBLE = 60 * 1000;
 const RECEIPT_LOOKS = [1000, 3000];
 
@@ -80,14 +82,13 @@ export class MemberDesk {
         { order = this.pos.getOrder(), isSilent = false, presented = "picked" } = {}
     ) {
         order.assertEditable();
-        const isBusy = this.redemptions.isBusy(order);
-        if (!isBusy && this._mustStay(order, code)) {
+        if (!this.redemptions.isBusy(order) && this._mustStay(order, code)) {
             return { status: "superseded" };
         }
         const pending = this.lookups.get(order.uuid);
         const before = pending ? pending.before : this._snapshot(order);
         const isSame = before && [before.code, before.ref].includes(code);
-        if (!isBusy && !this.redemptions.holdsForMember(order)) {
+        if (!this._isKeptFor(order)) {
             order.setLoyaltyEngineMember(isSame ? before : { code });
         }
         const answer = await this._lookUp(order, code, before);
@@ -125,6 +126,7 @@ export class MemberDesk {
      */
     mayOffer({ code, type, ai }) {
         const order = this.pos.getOrder();
+        const lookup = order && this.lookups.get(order.uuid);
         const now = Date.now();
         return Boolean(
             code &&
@@ -134,7 +136,7 @@ export class MemberDesk {
                 SCREENS.has(this.pos.router.state.current) &&
                 order &&
                 !order.finalized &&
-                !this.lookups.has(order.uuid) &&
+                (!lookup || lookup.code === code || this._isMembers(code)) &&
                 (now >= this.pausedUntil || this._isMembers(code)) &&
                 now >= (this.strangers.get(code) || 0)
         );
@@ -164,10 +166,23 @@ export class MemberDesk {
      */
     async offer(code, notFound) {
         const order = this.pos.getOrder();
+        const lookup = this.lookups.get(order.uuid);
+        if (lookup) {
+            // Scanned twice, or corrected
+            return lookup.code === code ? null : this.identify(code, { order, presented: "scan" });
+        }
         const before = this._snapshot(order);
+        // As a claim, so that a sale that is paid before the answer comes is reported for it.
+        const isClaimed = !before?.ref && this._isMembers(code) && !this._isKeptFor(order);
+        if (isClaimed) {
+            order.setLoyaltyEngineMember({ code });
+        }
         const answer = await this._lookUp(order, code, before);
         if (answer.status === "superseded") {
             return;
+        }
+        if (isClaimed) {
+            order.setLoyaltyEngineMember(before || {});
         }
         if (answer.status === "found") {
             if (!this._mustStay(order, code)) {
@@ -181,14 +196,17 @@ export class MemberDesk {
             this.pausedUntil = Date.now() + PAUSE_AFTER_TROUBLE;
             if (!this._isMembers(code)) {
                 await notFound();
-            } else if (
-                ![before?.code, before?.ref].includes(code) &&
-                !this._mustStay(order, code)
-            ) {
+            } else if (!before?.ref && before?.code !== code && !this._mustStay(order, code)) {
+                // It may be a product's, too: a member who is known stays.
                 this._keepUnchecked(order, code, answer.status);
             }
             this.tell(answer, code, order);
         }
+    }
+
+    /** Whether something is on an order, or being done with it, for the member who is there. */
+    _isKeptFor(order) {
+        return this.redemptions.isBusy(order) || this.redemptions.holdsForMember(order);
     }
 
     /**
@@ -197,6 +215,12 @@ export class MemberDesk {
      */
     async _offerAsVoucher(order, code, notFound) {
         const answer = await this.redemptions.offer(order, code);
+        if (answer?.status === "rejected") {
+            // Or a product's that the shop has not got
+            await notFound();
+            this.pos.notification.add(holdInWords(answer), { type: "warning" });
+            return;
+        }
         if (answer && answer.status !== "unknown") {
             if (answer.status !== "held") {
                 this.pausedUntil = ENGINE_TROUBLE.has(answer.status)
@@ -206,7 +230,8 @@ export class MemberDesk {
             }
             return;
         }
-        remember(this.strangers, code, Date.now() + STRANGER_FOR);
+        const pause = this._isMembers(code) ? NEW_MEMBER_AFTER : STRANGER_FOR;
+        remember(this.strangers, code, Date.now() + pause);
         await notFound();
         if (answer) {
             this.pos.notification.add(
@@ -336,7 +361,7 @@ export class MemberDesk {
 
     /** The one place that waits for the engine. */
     async _lookUp(order, code, before) {
-        const lookup = { before };
+        const lookup = { before, code };
         this.lookups.set(order.uuid, lookup);
         order.uiState.loyaltyEngine.lookingUp = code;
         // What is being done for the order is done for the member who is on it.
@@ -400,20 +425,26 @@ export class MemberDesk {
      * Follow the customer: a linked one brings a member, and takes it along.
      *
      * @param {Object} order
-     * @param {Object} [previous] the customer before
      */
-    onCustomerChanged(order, previous) {
-        const partner = order.partner_id;
-        if (partner?.id === previous?.id || order.finalized) {
+    onCustomerChanged(order) {
+        if (!order || order.finalized) {
             return;
         }
+        const ref = order.partner_id?.loyalty_engine_ref || "";
+        const { customersRef: brought, lookingUp } = order.uiState.loyaltyEngine;
+        if (brought && lookingUp === brought && ref !== brought) {
+            // The answer would bring the former customer back.
+            const before = this.lookups.get(order.uuid)?.before;
+            this._settle(order);
+            order.setLoyaltyEngineMember(before || {});
+        }
+        order.uiState.loyaltyEngine.customersRef = ref;
         const member = order.loyaltyEngineMember;
-        const ref = partner?.loyalty_engine_ref;
         if (ref && member && [member.ref, member.code].includes(ref)) {
             return;
         }
         // A member that was scanned or typed stays whoever the customer is.
-        if (member && member.code === previous?.loyalty_engine_ref) {
+        if (member && member.code === brought) {
             this.remove(order);
         }
         if (ref) {
@@ -518,7 +549,7 @@ export class MemberDesk {
         }
         try {
             const answer = await this.receipts.get(order.uuid);
-            if (answer.pointsEarned !== null || answer.points !== null) {
+            if (answer.pointsEarned !== null || answer.points !== null || answer.isNobodys) {
                 order.uiState.loyaltyEngine.receipt = answer;
             }
         } finally {

@@ -43,6 +43,13 @@ export class PointsPayment {
         if (amount < 0) {
             return "";
         }
+        const { remainingDue } = order;
+        if (!payment.loyalty_engine_redemption && order.currency.round(amount - remainingDue) > 0) {
+            return _t(
+                "%s are left to pay: no points are taken for more.",
+                formatCurrency(remainingDue, order.currency.id)
+            );
+        }
         const member = order.loyaltyEngineMember;
         if (!member) {
             return _t("Whose points? Scan the member's card, or type the code.");

@@ -33,15 +33,23 @@ patch(PosStore.prototype, {
         if (this.barcodeReader) {
             this.barcodeReader.loyaltyEngineDesk = this.loyaltyEngineDesk;
         }
+        if (connection) {
+            this._followLoyaltyEngineCustomers();
+        }
         return result;
     },
 
-    setPartnerToCurrentOrder() {
-        const order = this.getOrder();
-        const previous = order.partner_id;
-        const result = super.setPartnerToCurrentOrder(...arguments);
-        this.loyaltyEngineDesk?.onCustomerChanged(order, previous);
-        return result;
+    // Whoever sets the customer: the list of customers, a quotation that is settled, a loyalty card.
+    // What the server sends names no fields.
+    _followLoyaltyEngineCustomers() {
+        this.models["pos.order"].addEventListener("update", ({ id, fields }) => {
+            if (fields?.includes("partner_id")) {
+                // Not before the customer's price list has come along.
+                Promise.resolve().then(() =>
+                    this.loyaltyEngineDesk.onCustomerChanged(this.models["pos.order"].get(id))
+                );
+            }
+        });
     },
 
     async preSyncAllOrders(orders) {
@@ -73,6 +81,7 @@ patch(PosStore.prototype, {
         if (this.loyaltyEngineDesk) {
             for (const order of orders) {
                 order.restoreLoyaltyEngineMember();
+                this.loyaltyEngineRedemptionDesk.doubt(order);
                 this.loyaltyEnginePointsPayment.restore(order);
                 order.recomputeLoyaltyEngineDiscounts();
             }
@@ -82,6 +91,9 @@ patch(PosStore.prototype, {
     createNewOrder() {
         const order = super.createNewOrder(...arguments);
         this.loyaltyEngineRedemptionDesk?.onNewOrder(order);
+        if (order.partner_id) {
+            this.loyaltyEngineDesk?.onCustomerChanged(order);
+        }
         return order;
     },
 
@@ -130,7 +142,12 @@ patch(PosStore.prototype, {
         if (desk && !(await desk.mayDissolve(sourceOrder))) {
             return destOrder;
         }
-        return super.mergeOrders(...arguments);
+        const member = desk && sourceOrder.loyaltyEngineMember;
+        const result = await super.mergeOrders(...arguments);
+        if (member && !destOrder.loyaltyEngineMember) {
+            destOrder.setLoyaltyEngineMember(member);
+        }
+        return result;
     },
 
     // Each press brings a payment of its own along.
@@ -144,17 +161,9 @@ patch(PosStore.prototype, {
 
     // --- Deleting ---
 
-    async onDeleteOrder(order) {
-        const desk = this.loyaltyEngineRedemptionDesk;
-        if (desk && !(await desk.isDeletionMeant(order))) {
-            return false;
-        }
-        return super.onDeleteOrder(...arguments);
-    },
-
     async _onBeforeDeleteOrder(order) {
         const desk = this.loyaltyEngineRedemptionDesk;
-        if (desk && !(await desk.mayDelete(order))) {
+        if (desk && !((await desk.isDeletionMeant(order)) && (await desk.mayDelete(order)))) {
             return false;
         }
         return super._onBeforeDeleteOrder(...arguments);
@@ -174,6 +183,27 @@ patch(PosStore.prototype, {
     getEmptyOrder() {
         const order = super.getEmptyOrder(...arguments);
         return order.loyaltyEngineIsSomebodys ? this.addNewOrder() : order;
+    },
+
+    // In a restaurant the one order without a table is meant.
+    createOrderIfNeeded(data) {
+        const order = super.createOrderIfNeeded(...arguments);
+        return order.loyaltyEngineIsSomebodys ? this.createNewOrder(data) : order;
+    },
+
+    // Of pos_restaurant: a free table gets an order that has no lines and no table.
+    async setTable(table) {
+        const isTaken = table.getOrders().some((order) => !order.finalized);
+        const isSomebodys = (order) =>
+            !order.finalized &&
+            !order.table_id &&
+            !order.lines.length &&
+            order.loyaltyEngineIsSomebodys;
+        if (isTaken || !this.models["pos.order"].some(isSomebodys)) {
+            return super.setTable(...arguments);
+        }
+        this.deviceSync.readDataFromServer();
+        this.addNewOrder({ table_id: table });
     },
 
     async printReceipt({ basic = false, order = this.getOrder() } = {}) {

@@ -151,9 +151,17 @@ export class RedemptionDesk {
      * @param {boolean} [options.isSilent]
      */
     addPoints(order, wanted, { isSilent = false } = {}) {
-        const due = this._asText(order, Math.max(0, order.totalDue));
+        const due = this._asText(order, this.dueForPoints(order));
         return this._add(order, isSilent, () =>
             this.service.holdPoints(order.uuid, { ...wanted, ...this._memberOf(order), due })
+        );
+    }
+
+    /** What points can pay of an order: those that it holds would be replaced. */
+    dueForPoints(order) {
+        const held = order.loyaltyEngineRedemptions.filter(isHeldPoints);
+        return order.currency.round(
+            held.reduce((due, item) => due + item.worth, Math.max(0, order.totalDue))
         );
     }
 
@@ -200,9 +208,16 @@ export class RedemptionDesk {
             this.service.release(order.uuid, [redemption.uuid]);
             return { status: "stopped", words: this.whyNotAdd(order) };
         }
+        // The server holds points once for an order.
+        const isReplaced = (item) => redemption.kind === "points" && isHeldPoints(item);
         this._set(
             order,
-            [...this._all(order).filter(({ uuid }) => uuid !== redemption.uuid), redemption],
+            [
+                ...this._all(order).filter(
+                    (item) => item.uuid !== redemption.uuid && !isReplaced(item)
+                ),
+                redemption,
+            ],
             { take: [redemption.uuid] }
         );
         return answer;
@@ -225,7 +240,10 @@ export class RedemptionDesk {
      * @param {Object} redemption
      */
     putBack(order, redemption) {
-        const words = this.whyNotAdd(order);
+        const isOthers =
+            redemption.member_ref && redemption.member_ref !== order.loyaltyEngineMember?.ref;
+        const words =
+            this.whyNotAdd(order) || (isOthers ? _t("This is another member's: take it off.") : "");
         if (words) {
             return this.notify(words);
         }
@@ -337,10 +355,17 @@ export class RedemptionDesk {
         if (words) {
             lines.unshift(words, "");
         }
-        const hasVoucher = redemptions.some(({ kind }) => kind === "voucher");
+        const hasVoucher = redemptions.some(
+            ({ kind, is_local }) => kind === "voucher" && !is_local
+        );
         const hasPoints = redemptions.some(({ kind }) => kind === "points");
         if (hasPoints) {
-            lines.push("", _t("Points go back to the member's account, soon but not at once."));
+            lines.push(
+                "",
+                this.connection.can_read_reactions
+                    ? _t("Points go back to the member's account, soon but not at once.")
+                    : _t("The manager gets a note to give the points back.")
+            );
         }
         if (hasVoucher) {
             lines.push(
@@ -375,6 +400,25 @@ export class RedemptionDesk {
             this.looks.set(order.uuid, look);
             // Without an answer it is asked again when the order is shown the next time.
             await look;
+        }
+    }
+
+    /**
+     * The server has sent an order: where it lacks the discount of something that was spent,
+     * another till has perhaps taken it off. Then nothing is known of the order any more.
+     *
+     * @param {Object} order
+     */
+    doubt(order) {
+        const carried = new Set(
+            order.loyaltyEngineDiscountLines.map((line) => line.loyalty_engine_redemption)
+        );
+        const isLost = (item) =>
+            closesBasket(item) && Number(item.frozen_amount) > 0 && !carried.has(item.uuid);
+        if (!order.finalized && !this.isBusy(order) && this._all(order).some(isLost)) {
+            this.known.delete(order.uuid);
+            this.unasked.delete(order.uuid);
+            order.uiState.loyaltyEngine.redemptions = null;
         }
     }
 
@@ -1321,6 +1365,11 @@ function without(redemptions, some, state, reason, isMeant = () => true) {
               }
             : item
     );
+}
+
+/** Points that come off the price and were not spent; what was left out is still held at the server. */
+function isHeldPoints({ kind, booking, state, isSetAside }) {
+    return kind === "points" && booking === "discount" && (state === "held" || isSetAside);
 }
 
 function isReturn(order) {

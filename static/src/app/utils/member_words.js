@@ -16,7 +16,7 @@ export function inWords(answer, code) {
         case "ambiguous":
             return _t('Several members have the code "%s". Use the account number.', code);
         case "restricted":
-            return _t("This member's account is restricted. The sale goes on without a member.");
+            return _t("This member's account is restricted: it is not on the order.");
         case "slow":
             return _t("The Loyalty Engine takes too long to answer.");
         case "down":

@@ -113,6 +113,8 @@ export function holdInWords({ status, reason, where, available, retryAfter, word
                 : _t("This voucher is in use at another till.");
         case "unknown":
             return _t("There is no such voucher.");
+        case "rejected":
+            return reason || _t("There is no such voucher.");
         case "unreadable":
             return _t("What this voucher is worth can't be read. Tell the manager.");
         case "limit":

@@ -230,6 +230,13 @@ describe("not taken", () => {
         expect(words).toBe("Type an amount first.");
     });
 
+    test("for more than is left to pay", async () => {
+        const till = await setupPoints();
+        const { words } = await refused(till, TOTAL + 1);
+        expect(words).toInclude("17.85 are left to pay");
+        expect(till.ledger.asked).toEqual([]);
+    });
+
     test("offline", async () => {
         const till = await setupPoints();
         patchWithCleanup(till.desk.service, { isOffline: () => true });

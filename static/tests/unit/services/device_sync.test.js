@@ -120,6 +120,23 @@ test("goods that another device has changed after the spend are noticed before m
     expect(times(ledger, "spend")).toBe(1);
 });
 
+test("a discount that another device took off is not made again", async () => {
+    const { store, desk, order, ledger } = await setupSpending();
+    await desk.addVoucher(order, { code: "v1" });
+    await desk.mayPay(order);
+    await store.syncAllOrders({ orders: [order] });
+    const lines = order.loyaltyEngineDiscountLines;
+    lines.forEach((line) => (line.write_date ??= order.write_date));
+    ledger.rows[0].is_dropped = true;
+    ledger.asked.length = 0;
+    MockServer.env["pos.order.line"].unlink(lines.map(({ id }) => id));
+    await syncDevices(store);
+    expect(order.loyaltyEngineDiscountLines).toHaveLength(0);
+    expect(await desk.mayPay(order)).toBe(true);
+    expect(ledger.asked).toEqual(["redemptions"]);
+    expect(order.priceIncl).toBe(TOTAL);
+});
+
 test("goods that another device has changed during the spend: nothing goes on by itself", async () => {
     const answer = new Deferred();
     const { store, desk, order, ledger } = await setupSpending({

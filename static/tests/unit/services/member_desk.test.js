@@ -87,7 +87,7 @@ test("a code that nobody has leaves the order as it was", async () => {
 
 for (const [status, words] of Object.entries({
     ambiguous: 'Several members have the code "X". Use the account number.',
-    restricted: "This member's account is restricted. The sale goes on without a member.",
+    restricted: "This member's account is restricted: it is not on the order.",
 })) {
     test(`${status}: its own words, and no member`, async () => {
         const { store, desk, order } = await setupTill({ X: { status } });
@@ -204,6 +204,60 @@ test("an offered code is no claim before the engine knows it", async () => {
     expect(desk.mayOffer(scanned("another"))).toBe(true);
 });
 
+test("a member's code is a claim at once: the sale may be paid before the answer comes", async () => {
+    const answers = { 1000001: new Deferred(), 1000002: new Deferred() };
+    const { store, desk, order } = await setupTill(answers);
+    const unknown = desk.offer("1000002", () => expect.step("not found"));
+    expect(order.loyaltyEngineMember.code).toBe("1000002");
+    answers[1000002].resolve({ status: "unknown" });
+    await unknown;
+    expect(order.loyaltyEngineMember).toBe(null);
+    expect.verifySteps(["not found"]);
+    const offer = desk.offer("1000001", () => expect.step("not found"));
+    order.state = "paid";
+    answers[1000001].resolve(found(1));
+    await offer;
+    expect(order.loyalty_engine_member_code).toBe("1000001");
+    expect(store.getOrder()).toBe(order);
+});
+
+test("a code that is scanned twice while it is asked for is asked for once", async () => {
+    const answer = new Deferred();
+    const { desk, order, asked } = await setupTill({ 1000001: answer, 1000002: found(2) });
+    const offer = desk.offer("1000001", () => expect.step("not found"));
+    expect(desk.mayOffer(scanned("1000001"))).toBe(true);
+    await desk.offer("1000001", () => expect.step("not found"));
+    expect(asked).toEqual(["1000001"]);
+    // Another member's takes its place.
+    expect(desk.mayOffer(scanned("1000002"))).toBe(true);
+    await desk.offer("1000002", () => expect.step("not found"));
+    answer.resolve(found(1));
+    await offer;
+    expect(order.loyaltyEngineMember.ref).toBe("ref-2");
+    expect.verifySteps([]);
+});
+
+test("a member who is known stays when what is scanned can't be checked", async () => {
+    const { store, desk, order } = await setupTill({
+        1000001: found(1),
+        1234567: { status: "down" },
+    });
+    await desk.identify("1000001");
+    const texts = watchNotifications(store);
+    await desk.offer("1234567", () => expect.step("not found"));
+    expect(order.loyaltyEngineMember.ref).toBe("ref-1");
+    expect(texts).toEqual(["The Loyalty Engine does not answer."]);
+});
+
+test("somebody who has just become a member is asked for again soon", async () => {
+    const { desk } = await setupTill();
+    await desk.offer("1000001", () => expect.step("not found"));
+    expect.verifySteps(["not found"]);
+    expect(desk.mayOffer(scanned("1000001"))).toBe(false);
+    await advanceTime(31 * 1000);
+    expect(desk.mayOffer(scanned("1000001"))).toBe(true);
+});
+
 test("while the engine does not answer, only codes that name a member are offered", async () => {
     const { desk, order } = await setupTill({
         stranger: { status: "down" },
@@ -218,7 +272,7 @@ test("while the engine does not answer, only codes that name a member are offere
     await desk.offer("1234567", () => expect.step("not found"));
     expect(order.loyaltyEngineMember.code).toBe("1234567");
     expect(order.loyaltyEngineMember.trouble).toBe("down");
-    // The card that was scanned last counts
+    // Of codes that nobody could check the last one counts
     await desk.offer("7654321", () => expect.step("not found"));
     expect(order.loyaltyEngineMember.code).toBe("7654321");
     expect.verifySteps([]);
@@ -353,7 +407,59 @@ test("a member that came with the customer leaves with the customer", async () =
     store.setPartnerToCurrentOrder(linked);
     await waitUntil(() => order.loyaltyEngineMember?.wallet);
     store.setPartnerToCurrentOrder(plain);
+    await tick();
     expect(order.loyaltyEngineMember).toBe(null);
+});
+
+test("a customer whom something else sets brings the member, and takes it along", async () => {
+    const { order, linked, plain } = await setupLinked({ "ref-1": found(1, { partner_id: 3 }) });
+    // As a quotation that is settled and a loyalty card do
+    order.setPartner(linked);
+    await waitUntil(() => order.loyaltyEngineMember?.wallet);
+    expect(order.loyalty_engine_member_ref).toBe("ref-1");
+    order.setPartner(plain);
+    await tick();
+    expect(order.loyaltyEngineMember).toBe(null);
+});
+
+test("an order that is made for a customer has the member", async () => {
+    const { store, linked } = await setupLinked({ "ref-1": found(1, { partner_id: 3 }) });
+    const order = store.addNewOrder({ partner_id: linked });
+    await waitUntil(() => order.loyaltyEngineMember?.wallet);
+    expect(order.loyalty_engine_member_ref).toBe("ref-1");
+});
+
+test("another till's customer takes the member along too", async () => {
+    const { order, linked, plain } = await setupLinked({ "ref-1": found(1, { partner_id: 3 }) });
+    order.setPartner(linked);
+    await waitUntil(() => order.loyaltyEngineMember?.wallet);
+    // As an order that comes from the server
+    order.initState();
+    expect(order.uiState.loyaltyEngine.customersRef).toBe("ref-1");
+    order.setPartner(plain);
+    await tick();
+    expect(order.loyaltyEngineMember).toBe(null);
+});
+
+test("a customer who was chosen by mistake does not come back with the answer", async () => {
+    const answer = new Deferred();
+    const { desk, order, linked, plain } = await setupLinked({
+        1000002: found(2),
+        "ref-1": answer,
+    });
+    await desk.identify("1000002");
+    for (const partner of [plain, false]) {
+        order.setPartner(linked);
+        await tick();
+        expect(order.uiState.loyaltyEngine.lookingUp).toBe("ref-1");
+        order.setPartner(partner);
+        await tick();
+        expect(order.loyaltyEngineMember.ref).toBe("ref-2");
+    }
+    answer.resolve(found(1, { partner_id: 3 }));
+    await tick();
+    expect(order.loyaltyEngineMember.ref).toBe("ref-2");
+    expect(order.partner_id).toBe(undefined);
 });
 
 test("a member whose card was scanned stays whoever the customer is", async () => {
@@ -363,8 +469,10 @@ test("a member whose card was scanned stays whoever the customer is", async () =
     await desk.identify("1000001");
     await tick();
     store.setPartnerToCurrentOrder(plain);
+    await tick();
     expect(order.loyalty_engine_member_ref).toBe("ref-1");
     store.setPartnerToCurrentOrder(false);
+    await tick();
     expect(order.loyalty_engine_member_ref).toBe("ref-1");
 });
 

@@ -15,6 +15,7 @@ import {
     freeze,
     loseAnswer,
     patience,
+    points,
     setupSpending,
     spend,
     times,
@@ -199,8 +200,68 @@ describe("add and take off", () => {
         // Asking for the balance again takes nothing from the card that was shown.
         await store.loyaltyEngineDesk.refresh(order);
         await desk.addPoints(order, { amount: "1.00" });
-        expect(ledger.params).toMatchObject({ presented: "scan", amount: "1.00", due: "15.85" });
+        expect(ledger.params).toMatchObject({ presented: "scan", amount: "1.00", due: "17.85" });
     });
+
+    test("an amount of points takes the place of the one before", async () => {
+        const { desk, order, ledger, store } = await setupSpending({
+            members: { 1000001: found(1) },
+        });
+        await store.loyaltyEngineDesk.identify("1000001", { order });
+        for (const uuid of ["p1", "p2"]) {
+            ledger.answers.hold_points = (params, rows) => {
+                rows.forEach((row) => (row.state = "released"));
+                rows.push(points(uuid));
+                return { status: "held", redemption: points(uuid) };
+            };
+            expect(desk.dueForPoints(order)).toBe(TOTAL);
+            await desk.addPoints(order, { points: 200 });
+            expect(states(order)).toEqual([`${uuid} held`]);
+            expect(order.priceIncl).toBe(TOTAL - 2);
+        }
+        expect(await desk.mayPay(order)).toBe(true);
+    });
+
+    test("points that were left out are put back for their member only", async () => {
+        const { desk, order, ledger, store } = await setupSpending({
+            members: { 1000001: found(1), 1000002: found(2) },
+        });
+        await store.loyaltyEngineDesk.identify("1000001", { order });
+        await desk.addPoints(order, { points: 200 });
+        ledger.answers.spend = (params, rows) => ({ status: "down", redemptions: rows });
+        watchDialogs(store);
+        expect(await desk.mayPay(order)).toBe(false);
+        expect(states(order)).toEqual(["p1 refused"]);
+        await store.loyaltyEngineDesk.identify("1000002", { order });
+        const texts = watchNotifications(store);
+        desk.putBack(order, order.loyaltyEngineShown[0]);
+        expect(texts).toEqual(["This is another member's: take it off."]);
+        expect(states(order)).toEqual(["p1 refused"]);
+    });
+
+    for (const [values, connection, words] of [
+        [{}, {}, /A used voucher can't be used again/],
+        [{ is_local: true }, {}, /^• Voucher v1$/],
+        [{ kind: "points" }, { can_read_reactions: true }, /soon but not at once/],
+        [{ kind: "points" }, {}, /The manager gets a note to give the points back/],
+    ]) {
+        test(`what becomes of what was redeemed is told: ${words}`, async () => {
+            const { store, desk, order } = await setupSpending({
+                answers: {
+                    hold_voucher: (params, rows) => {
+                        rows.push(voucher("v1", values));
+                        return { status: "held", redemption: voucher("v1", values) };
+                    },
+                },
+                connection,
+            });
+            await desk.addVoucher(order, { code: "v1" });
+            await desk.mayPay(order);
+            const dialogs = watchDialogs(store, ({ cancel }) => cancel());
+            await desk.remove(order, order.loyaltyEngineShown[0]);
+            expect(`${dialogs[0].body}`).toMatch(words);
+        });
+    }
 
     test("a member who came with the customer was only picked", async () => {
         const { desk, order, ledger, store } = await setupSpending({
@@ -1053,7 +1114,8 @@ describe("the order is deleted", () => {
         await store.onDeleteOrder(order);
         expect(dialogs.map(({ title }) => `${title}`)).toEqual(["Existing orderlines"]);
         await desk.mayPay(order);
-        await store.onDeleteOrder(order);
+        // Also by what asks nothing itself, such as the closing of the register
+        expect(await store.deleteOrders([order])).toBe(false);
         expect(`${dialogs[1].title}`).toBe("Already redeemed. Delete the order?");
         expect(dialogs[1].body).toMatch(/A used voucher can't be used again/);
         expect(dialogs).toHaveLength(2);
@@ -1370,6 +1432,18 @@ describe("codes that nothing in the shop has", () => {
         expect(texts).toEqual(['Neither a member nor a voucher has the code "PROMO-1".']);
         expect(member.mayOffer({ code: "PROMO-1", type: "product" })).toBe(false);
         expect(times(ledger, "hold_voucher")).toBe(1);
+    });
+
+    test("the engine says why a voucher can't be used, and may be asked again", async () => {
+        const { store } = await setupSpending({
+            answers: { hold_voucher: () => ({ status: "rejected", reason: "Used in May." }) },
+        });
+        const texts = watchNotifications(store);
+        const member = store.loyaltyEngineDesk;
+        await member.offer("PROMO-1", () => expect.step("not found"));
+        expect.verifySteps(["not found"]);
+        expect(texts).toEqual(["Used in May."]);
+        expect(member.mayOffer({ code: "PROMO-1", type: "product" })).toBe(true);
     });
 
     test("a product that the shop lacks, and a till without vouchers, ask for no voucher", async () => {

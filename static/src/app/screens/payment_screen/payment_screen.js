@@ -54,7 +54,8 @@ patch(PaymentScreen.prototype, {
             if (this.loyaltyEngineIsEntering || !(await desk.mayPay(order))) {
                 return;
             }
-            const isWaiting = ["pending", "retry"].includes(line.getPaymentStatus());
+            // A return's have no status.
+            const isWaiting = ["pending", "retry"].includes(line.getPaymentStatus() || "pending");
             if (order.finalized || !order.payment_ids.includes(line) || !isWaiting) {
                 return;
             }

@@ -50,7 +50,7 @@ export class PointsPopup extends Component {
     // --- What the entry means ---
 
     get due() {
-        return Math.max(0, this.props.order.totalDue);
+        return this.props.desk.dueForPoints(this.props.order);
     }
 
     /** The most points that can be spent, whatever the order costs. */
