@@ -19,6 +19,8 @@ from ..models.loyalty_engine_redeemer import time_left
 from ..models.loyalty_engine_redemption import (
     FREE_STATES,
     OF_TENANT,
+    REUSED_AFTER,
+    USED_STATES,
     HeldElsewhere,
     LedgerBusy,
     NotSpendable,
@@ -93,10 +95,13 @@ class RedemptionController(TillController):
         claims = ledger._alone(
             "_rows",
             f"{OF_TENANT} AND redemption.benefit_ref IN %(benefits)s"
-            " AND redemption.state NOT IN %(free)s",
+            " AND redemption.state NOT IN %(free)s"
+            " AND (redemption.state NOT IN %(used)s OR redemption.sent_at > %(since)s)",
             engine=terms.engine_id,
             benefits=tuple(benefit.id for benefit, _raw in answer["value"]) or ("",),
             free=FREE_STATES,
+            used=USED_STATES,
+            since=request.env.cr.now() - REUSED_AFTER,
         )
         where = {row["benefit_ref"]: row["till"] or "" for row in claims}
         return {

@@ -25,7 +25,7 @@ LOCK_LIMIT = 2.0
 LEASE = timedelta(minutes=3)
 # For so long a reaction that has not been seen is waited for.
 REACTION_AWAITED = timedelta(days=7)
-# Before, it may be that the engine was asked whether a voucher can be used just before it was.
+# Within that time the engine's word that a voucher can be used may be from just before it was.
 REUSED_AFTER = timedelta(minutes=10)
 # Seconds until an unknown outcome is looked up for the first time after the till did.
 FIRST_LOOK_UP = 5
@@ -61,6 +61,8 @@ SENT_STATES = (
 OFF_STATES = ("returning", "returned", "stranded", "made_good")
 # Sent, or perhaps sent, and not yet ended.
 SENT_OPEN_STATES = ("spending", "unknown", "spent")
+# Used, as far as we know. A code that only this database knows stays so.
+USED_STATES = ("settled", "stranded", "made_good")
 ENDED_STATES = ("settled", "returned", "stranded", "made_good", "released", "refused", "expired")
 
 # What other connections to the same tenant do counts too.
@@ -506,9 +508,8 @@ class LoyaltyEngineRedemption(models.Model):
         """
         for row in self._claims(values["claim_key"]):
             is_here = row["order_uuid"] == values["order_uuid"]
-            if row["state"] in ("settled", "stranded", "made_good"):
-                is_new = row["sent_at"] > self.env.cr.now() - REUSED_AFTER
-                if row["is_local"] or is_new:
+            if row["state"] in USED_STATES:
+                if row["is_local"] or row["sent_at"] > self.env.cr.now() - REUSED_AFTER:
                     raise NotSpendable(self.env._("This voucher has been used."))
                 # The engine has just said that it can be used: it may be used more than once, or
                 # was not used after all.
