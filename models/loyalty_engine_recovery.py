@@ -96,8 +96,8 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         engines = list(self._engines())
         self._do(
             (
-                self._expire_holds,
                 self._doubt_dead_senders,
+                self._expire_holds,
                 self._settle_paid,
                 self._give_up_unknown,
             ),
@@ -246,26 +246,28 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             "redemption.state = 'held' AND redemption.hold_until <= %(now)s",
             now=self.env.cr.now(),
         )
-        self._each(rows, lambda row: self._ledger("_move", row["uuid"], ("held",), "expired"))
+        self._move_all(rows, ("held",), "expired")
 
     @api.model
     def _doubt_dead_senders(self, engine):
-        def doubt(row):
-            self._ledger(
-                "_move",
-                row["uuid"],
-                ("spending",),
-                "unknown",
-                self.env._("its sender ended without an answer"),
-                look_up_at=self.env.cr.now(),
-            )
-
         rows = self._rows(
             engine,
             "redemption.state = 'spending' AND redemption.sent_at <= %(dead)s",
             dead=self.env.cr.now() - timedelta(seconds=SENDER_DEAD_AFTER),
         )
-        self._each(rows, doubt)
+        self._move_all(
+            rows,
+            ("spending",),
+            "unknown",
+            self.env._("its sender ended without an answer"),
+            look_up_at=self.env.cr.now(),
+        )
+
+    @api.model
+    def _move_all(self, rows, *step, **values):
+        """The same step for all rows in one transaction: what comes next is not kept waiting."""
+        if rows:
+            self._ledger("_move_each", [row["uuid"] for row in rows], *step, **values)
 
     # === Unknown outcomes ===
 

@@ -422,6 +422,11 @@ class LoyaltyEngineRedemption(models.Model):
         return bool(moved)
 
     @api.model
+    def _move_each(self, redemption_uuids, *step, **values):
+        for redemption_uuid in redemption_uuids:
+            self._move(redemption_uuid, *step, **values)
+
+    @api.model
     def _note_step(self, redemption_id, from_state, to_state, note=""):
         """:param note: why, in words; who and at which till is known from the environment"""
         self.env.cr.execute(

@@ -8,6 +8,7 @@ from ..drill.inside.kills import LEDGER_WRITES
 
 MODULE = Path(__file__).parent.parent
 READS = {
+    "_check_voucher_limits",
     "_count_rows",
     "_next_look_up",
     "_now",

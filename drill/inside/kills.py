@@ -29,6 +29,7 @@ LEDGER_WRITES = (
     "_refuse",
     "_note_shown",
     "_move",
+    "_move_each",
     "_put_off",
     "_settle",
     "_end",

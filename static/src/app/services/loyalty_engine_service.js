@@ -43,6 +43,7 @@ const HOLD_STATUSES = new Set([
     "held",
     "held_elsewhere",
     "unknown",
+    "rejected",
     "unreadable",
     "limit",
     "too_many",

@@ -705,6 +705,7 @@ describe("taken back", () => {
 
     test("an order that Odoo can't delete is not paid with what was given back", async () => {
         const { store, order, line, desk } = await taken();
+        watchDialogs(store, ({ confirm }) => confirm());
         expect(await store._onBeforeDeleteOrder(order)).toBe(true);
         expect(stateOf(line)).toEqual([0, "retry", "", 0]);
         expect(order.remainingDue).toBe(TOTAL);
@@ -717,6 +718,7 @@ describe("taken back", () => {
         const { store, order, ledger } = await taken({
             answers: { abandon: () => ({ status: "down" }) },
         });
+        watchDialogs(store, ({ confirm }) => confirm?.());
         expect(await store._onBeforeDeleteOrder(order)).toBe(false);
         expect(order.remainingDue).toBe(12.85);
         delete ledger.answers.abandon;

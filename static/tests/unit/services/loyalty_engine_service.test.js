@@ -141,7 +141,12 @@ test("a receipt waits half a second and no longer", async () => {
     await advanceTime(450);
     expect(answer).toBe(null);
     await advanceTime(100);
-    expect(answer).toEqual({ pointsEarned: null, points: null, readAt: false });
+    expect(answer).toEqual({
+        isNobodys: false,
+        pointsEarned: null,
+        points: null,
+        readAt: false,
+    });
     expect.verifySteps([{ config_id: 3, session_id: 7, order_uuid: "uuid" }]);
 });
 
@@ -153,6 +158,7 @@ test("a receipt tells points and balance, zero included", async () => {
         read_at: "2026-01-02T10:11:13.000Z",
     }));
     expect(await service.receipt("uuid")).toEqual({
+        isNobodys: false,
         pointsEarned: 0,
         points: 1250,
         readAt: "2026-01-02T10:11:13.000Z",

@@ -1102,6 +1102,7 @@ describe("the order is deleted", () => {
         const { store, desk, order, ledger } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
         await desk.mayPay(order);
+        watchDialogs(store, ({ confirm }) => confirm());
         expect(await store.deleteOrders([order])).toBe(true);
         expect(times(ledger, "abandon")).toBe(1);
         expect(store.models["pos.order"].getBy("uuid", order.uuid)).toBe(undefined);
@@ -1143,9 +1144,9 @@ describe("the order is deleted", () => {
         await desk.addVoucher(order, { code: "v2" });
         await desk.mayPay(order);
         store.data.network.offline = true;
-        const dialogs = watchDialogs(store);
+        const dialogs = watchDialogs(store, ({ confirm }) => confirm?.());
         expect(await store._onBeforeDeleteOrder(order)).toBe(false);
-        expect(dialogs[0].body).toMatch(/the till is offline/i);
+        expect(dialogs[1].body).toMatch(/the till is offline/i);
         const texts = watchNotifications(store);
         store.removeOrder(order, false);
         expect(texts).toHaveLength(1);
@@ -1164,6 +1165,7 @@ describe("the order is deleted", () => {
                     : super.call(...arguments);
             },
         });
+        watchDialogs(store, ({ confirm }) => confirm());
         await expect(store.deleteOrders([order])).rejects.toThrow("refused");
         expect(store.models["pos.order"].getBy("uuid", order.uuid)).toBe(order);
         expect(order.priceIncl).toBe(TOTAL);
@@ -1177,11 +1179,11 @@ describe("the order is deleted", () => {
         await desk.mayPay(order);
         loseAnswer(ledger, "abandon");
         ledger.answers.release = (_params, redemptions) => ({ status: "done", redemptions });
-        const dialogs = watchDialogs(store);
+        const dialogs = watchDialogs(store, ({ confirm }) => confirm?.());
         const deleted = store.deleteOrders([order]);
         await duration(deleted);
         expect(await deleted).toBe(false);
-        expect(dialogs).toHaveLength(1);
+        expect(dialogs).toHaveLength(2);
         expect(order.priceIncl).toBe(TOTAL);
         expect(desk.standsBefore(order)).toBe(false);
         // It is told again, and then it may go.
