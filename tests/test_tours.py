@@ -38,52 +38,10 @@ class TestTours(TourCase):
         self.assertEqual(order.loyalty_engine_member_ref, MIA.id)
 
         event = self.reported()
-        self.assertEqual(event["type"], "POS_SALE")
         self.assertEqual(event["subject"], MIA.id)
-        self.assertEqual(event["memberId"], MIA.id)
-        self.assertEqual(event["executor"], f"pos-{self.config.id}")
-        self.assertEqual(
-            event["occurredAt"], f"{order.date_order.isoformat(timespec='milliseconds')}Z"
-        )
-        self.assertEqual(
-            event["payload"],
-            {
-                "transactionId": order.uuid,
-                "receiptNumber": order.pos_reference,
-                "storeId": "372",
-                "tillId": f"pos-{self.config.id}",
-                "cashierId": f"user-{cashier.id}",
-                "currency": "USD",
-                "total": 40.0,
-                "totalWithoutTax": 37.27,
-                "tax": 2.73,
-                "discount": 0.0,
-                "lines": [
-                    {
-                        "sku": sku,
-                        "quantity": 1,
-                        "unitPrice": price,
-                        "amount": price,
-                        "amountWithoutTax": untaxed,
-                        "discount": 0.0,
-                        "category": "Round figures",
-                    }
-                    for sku, price, untaxed in (
-                        ("TEN", 10.0, 9.09),
-                        ("TWENTY", 20.0, 18.18),
-                        ("PLAIN", 10.0, 10.0),
-                    )
-                ],
-                "payments": [{"kind": "cash", "amount": 40.0}],
-                "redemptions": [],
-                "earningTotal": 40.0,
-            },
-        )
+        self.assertEqual(event["payload"]["cashierId"], f"user-{cashier.id}")
+        self.assertEqual((event["payload"]["total"], event["payload"]["tax"]), (40, 2.73))
         self.assertEqual(event["points"], TOTAL)
-        self.assertEqual(self.sandbox.member(MIA.id)["points"], MIA.points + TOTAL)
-
-        # Now that the engine has answered, a receipt tells what the sale has earned.
-        self.tour("reprint")
 
     def test_codes(self):
         """Unknown, restricted, typed, replaced, scanned into the popup, removed."""
@@ -145,6 +103,8 @@ class TestTours(TourCase):
 class TestDemo(WithTours, WithEngine, HttpCase):
     """The main job, on what bin/demo makes."""
 
+    maxDiff = None
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -168,7 +128,47 @@ class TestDemo(WithTours, WithEngine, HttpCase):
         self.send_reports()
         self.sandbox.wait_for_reactors()
         (event,) = self.events()
-        self.assertEqual(event, {})
-        self.assertEqual(self.sandbox.member(MIA.id)["points"], MIA.points + 17)
+        self.assertEqual(event["type"], "POS_SALE")
+        self.assertEqual(event["subject"], MIA.id)
+        self.assertEqual(event["executor"], f"pos-{self.config.id}")
+        self.assertEqual(
+            event["occurredAt"], f"{order.date_order.isoformat(timespec='milliseconds')}Z"
+        )
+        self.assertEqual(
+            event["payload"],
+            {
+                "transactionId": order.uuid,
+                "receiptNumber": order.pos_reference,
+                "storeId": "corner-bakery",
+                "tillId": f"pos-{self.config.id}",
+                "cashierId": f"user-{self.cashier.id}",
+                "currency": "EUR",
+                "total": 19.78,
+                "totalWithoutTax": 17.2,
+                "tax": 2.58,
+                "discount": 0.0,
+                "lines": [
+                    {
+                        "sku": sku,
+                        "quantity": 1,
+                        "unitPrice": price,
+                        "amount": amount,
+                        "amountWithoutTax": price,
+                        "discount": 0.0,
+                        "category": "Food",
+                    }
+                    for sku, price, amount in (
+                        ("BUTTER-CROISSANT", 1.2, 1.38),
+                        ("APPLE-PIE", 12.0, 13.8),
+                        ("RYE-BREAD", 4.0, 4.6),
+                    )
+                ],
+                "payments": [{"kind": "cash", "amount": 19.78}],
+                "redemptions": [],
+                "earningTotal": 19.78,
+            },
+        )
+        self.assertEqual(event["points"], 19)
+        self.assertEqual(self.sandbox.member(MIA.id)["points"], MIA.points + 19)
         # Now that the engine has answered, a receipt tells what the sale has earned.
         self.tour("demo_reprint")
