@@ -17,6 +17,7 @@ import {
     taxesBeforeMapping,
     toMoney,
 } from "@pos_loyalty_engine/app/utils/loyalty_discounts";
+import { isDiscountLine } from "@pos_loyalty_engine/app/models/pos_order_line";
 import { formatPoints, formatTime } from "@pos_loyalty_engine/app/utils/member_words";
 
 // The orders whose discounts are being recomputed: what that writes asks for no recomputation.
@@ -163,7 +164,7 @@ patch(PosOrder.prototype, {
 
     /** The discount lines of redemptions. */
     get loyaltyEngineDiscountLines() {
-        return this.lines.filter((line) => line.isLoyaltyEngineDiscount);
+        return this.lines.filter(isDiscountLine);
     },
 
     /**
@@ -327,7 +328,7 @@ patch(PosOrder.prototype, {
 
     _readLoyaltyEngineBasket() {
         const entries = this.lines
-            .filter((line) => !line.isLoyaltyEngineDiscount)
+            .filter((line) => !isDiscountLine(line))
             .map((line) => {
                 const parent = line.combo_parent_id;
                 return {
@@ -443,16 +444,15 @@ patch(PosOrder.prototype, {
     // Discounts are shown below what they are on, and the numpad stays with the goods.
     getOrderlines() {
         const lines = super.getOrderlines(...arguments);
-        const isOurs = (line) => line.isLoyaltyEngineDiscount;
-        return lines.some(isOurs)
-            ? [...lines.filter((line) => !isOurs(line)), ...lines.filter(isOurs)]
+        return lines.some(isDiscountLine)
+            ? [...lines.filter((line) => !isDiscountLine(line)), ...lines.filter(isDiscountLine)]
             : lines;
     },
 
     getLastOrderline() {
         const last = super.getLastOrderline(...arguments);
         return last?.isLoyaltyEngineDiscount
-            ? this.lines.findLast((line) => !line.isLoyaltyEngineDiscount && !line.is_reward_line)
+            ? this.lines.findLast((line) => !isDiscountLine(line) && !line.is_reward_line)
             : last;
     },
 

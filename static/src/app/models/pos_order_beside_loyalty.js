@@ -1,4 +1,5 @@
 import { patch } from "@web/core/utils/patch";
+import { isDiscountLine } from "@pos_loyalty_engine/app/models/pos_order_line";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
 
 /** The same order for who counts its lines, with other ones in their place. */
@@ -11,7 +12,7 @@ function withoutDiscounts(order) {
         (sum, line) => sum + line.prices.total_included,
         0
     );
-    const goods = order.getOrderlines().filter((line) => !line.isLoyaltyEngineDiscount);
+    const goods = order.getOrderlines().filter((line) => !isDiscountLine(line));
     return withLines(order, goods, {
         priceIncl: { value: order.currency.round(order.priceIncl - taken) },
     });
@@ -27,17 +28,13 @@ patch(PosOrder.prototype, {
             return super.pointsForPrograms(...arguments);
         }
         const lines = this.getOrderlines().map((line) =>
-            line.isLoyaltyEngineDiscount
-                ? Object.create(line, { getQuantity: { value: () => 0 } })
-                : line
+            isDiscountLine(line) ? Object.create(line, { getQuantity: { value: () => 0 } }) : line
         );
         return super.pointsForPrograms.apply(withLines(this, lines), arguments);
     },
 
     _get_regular_order_lines() {
-        return super
-            ._get_regular_order_lines(...arguments)
-            .filter((line) => !line.isLoyaltyEngineDiscount);
+        return super._get_regular_order_lines(...arguments).filter((line) => !isDiscountLine(line));
     },
 
     _getRewardLineValues() {

@@ -1,5 +1,6 @@
 import { batched } from "@web/core/utils/timing";
 import { patch } from "@web/core/utils/patch";
+import { isDiscountLine } from "@pos_loyalty_engine/app/models/pos_order_line";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
 
 // What else than lines an order's discounts depend on.
@@ -27,7 +28,7 @@ patch(PosStore.prototype, {
         };
         const onLine = (line) => {
             // Discount lines of ours follow the basket, and don't lead it.
-            if (line && !line.isLoyaltyEngineDiscount) {
+            if (line && !isDiscountLine(line)) {
                 onChange(line.order_id);
             }
         };
