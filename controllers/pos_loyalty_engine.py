@@ -51,7 +51,7 @@ class PosLoyaltyEngine(TillController):
         if user.is_restricted:
             return {"status": "restricted"}
         self._note_member(config, engine, user.id)
-        if refs != [user.id]:
+        if not linked or (refs and refs != [user.id]):
             linked = partners._loyalty_engine_linked([user.id], company)
         answer["partner_id"] = linked.id if len(linked) == 1 else False
         answer["member"] = {

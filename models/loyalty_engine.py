@@ -296,7 +296,16 @@ class LoyaltyEngine(models.Model):
             is_moved = before and not before.startswith(address)
             engine.moved_at = self.env.cr.now() if is_moved else engine.moved_at
             is_known = before.startswith(address) and before != address
-            engine.issuer = before if is_known else f"{address}{engine.client_id or ''}"
+            engine.issuer = before if is_known else engine._issuer_of_tenant(address)
+
+    def _issuer_of_tenant(self, address):
+        """That of a connection with the same credentials, which may have had others before."""
+        if self.client_id:
+            engines = self.with_context(active_test=False)
+            for other in engines.search([("client_id", "=", self.client_id)]) - self._origin:
+                if (other.issuer or "").startswith(address):
+                    return other.issuer
+        return f"{address}{self.client_id or ''}"
 
     @api.depends("database_uuid")
     def _compute_is_other_database(self):

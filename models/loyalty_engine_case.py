@@ -6,8 +6,8 @@ class LoyaltyEngineCase(models.Model):
     """Something about members' points or vouchers that a person has to work off.
 
     Opened by the recovery of the ledger in the same transaction as the step that it is about;
-    closed by a manager, who says what was done. The wording is for that manager, and tells what to
-    do for whom.
+    closed by a manager, who says what was done, or by itself where it has come to its end. The
+    wording is for that manager, and tells what to do for whom.
     """
 
     _name = "loyalty.engine.case"

@@ -99,7 +99,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 self._doubt_dead_senders,
                 self._expire_holds,
                 self._settle_paid,
-                self._give_up_unknown,
+                self._give_up_moved,
             ),
             engines,
         )
@@ -135,6 +135,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 if time.monotonic() > ends:
                     return
                 if not self._work_alone(work, engine):
+                    self._work_alone(self._give_up_unasked, engine)
                     break
 
     @api.model
@@ -272,15 +273,23 @@ class LoyaltyEngineRecovery(models.AbstractModel):
     # === Unknown outcomes ===
 
     @api.model
-    def _give_up_unknown(self, engine):
-        """What can't be looked up any more is a person's: the engine has been out of reach for
-        days, or is asked at another address by now, where it would seem never to have arrived."""
+    def _give_up_moved(self, engine):
+        """What was sent to another address is a person's: where the engine is asked by now, it
+        would seem never to have arrived."""
+        if engine.moved_at:
+            self._give_up(engine, engine.moved_at)
+
+    @api.model
+    def _give_up_unasked(self, engine):
+        """What could not be asked about for days is a person's, where it still can't be."""
+        self._give_up(engine, self.env.cr.now() - NEVER_ASKED_FOR)
+
+    @api.model
+    def _give_up(self, engine, before):
         rows = self._rows(
             engine,
-            "redemption.state = 'unknown'"
-            " AND (redemption.sent_at < %(old)s OR redemption.sent_at < %(moved)s)",
-            old=self.env.cr.now() - NEVER_ASKED_FOR,
-            moved=engine.moved_at or None,
+            "redemption.state = 'unknown' AND redemption.sent_at < %(before)s",
+            before=before,
         )
         self._each(rows, self._strand_unknown)
 

@@ -509,7 +509,7 @@ class LoyaltyEngineRedemption(models.Model):
         :param most_of_a_reward: vouchers of the same reward; 0 = no limit
         :return: the row; that of the same order if it has the voucher already
         :raises HeldElsewhere: when another order claims it
-        :raises NotSpendable: when the order has too many
+        :raises NotSpendable: when it was used, or the order has too many
         """
         for row in self._claims(values["claim_key"]):
             is_here = row["order_uuid"] == values["order_uuid"]

@@ -329,6 +329,8 @@ class LoyaltyEngineReport(models.Model):
             except Exception:
                 # It stays as it was; the others go.
                 _logger.exception("loyalty engine: report %s still not built", report.order_uuid)
+        if set(failed.mapped("state")) == {"not_built"}:
+            raise UserError(self.env._("It still can't be prepared; the server's log says why."))
         self.env.flush_all()
         (failed - not_built)._retry()
         self.env.invalidate_all()

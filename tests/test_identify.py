@@ -62,6 +62,11 @@ class TestIdentify(TillCase):
                 self.assertEqual(answer["status"], "found")
                 self.assertEqual(answer["partner_id"], partner.id)
 
+    def test_a_customer_of_whom_only_the_account_number_is_known_is_named(self):
+        partner = self.link(loyalty_engine_ref=False, loyalty_engine_auth_identifier=False)
+        answer = self.identify(self.member.account_number)
+        self.assertEqual(answer["partner_id"], partner.id)
+
     def test_customers_of_other_companies_are_not_seen(self):
         self.link(company=self.other_company)
         self.assertEqual(self.identify(self.member.id)["partner_id"], False)

@@ -619,6 +619,8 @@ class TestOutbox(LoyaltyEngineCase):
         self.engine.sale_event_type = "POS_SALE"
         self.assertEqual(self.engine.failed_count, 2)
         with patch.object(orders, "_loyalty_engine_sale", side_effect=ZeroDivisionError):
+            with self.assertRaisesRegex(UserError, "still"):
+                self.report_of(not_built).action_retry()
             self.engine.action_retry_failed()
         self.send_reports()
         self.assertEqual(self.report_of(refused).state, "sent")

@@ -110,6 +110,14 @@ class TestRecovery(LeftBehind):
         self.recover()
         self.assertState(redemption, "stranded")
         self.assertEqual(self.cases("burned").redemption_id, self.row(redemption))
+        self.assertIn("perhaps", self.cases("burned").name)
+
+    def test_what_can_be_asked_about_is_asked_about_however_old_it_is(self):
+        """The server was off for more than a week."""
+        (redemption,) = self.unknown_vouchers(FIVE)
+        self.let_pass(8 * 24 * 3600)
+        self.recover()
+        self.assertState(redemption, "released")
 
     def test_an_address_where_it_would_seem_never_to_have_arrived(self):
         (redemption,) = self.unknown_vouchers(FIVE)

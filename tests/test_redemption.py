@@ -266,6 +266,7 @@ class TestRedemption(RedemptionCase):
         issuer = redeemer._background_terms(self.engine).issuer
         self.engine.client_id = "another"
         self.assertEqual(redeemer._background_terms(self.engine).issuer, issuer)
+        self.assertEqual(redeemer._background_terms(self.other_connection()).issuer, issuer)
         # Another tenant's are others.
         self.engine.rewards_url = "http://127.0.0.1:9/v1"
         self.assertNotEqual(redeemer._background_terms(self.engine).issuer, issuer)

@@ -59,6 +59,7 @@ patch(PosOrder.prototype, {
         // and an order may be older than this module.
         this.uiState.loyaltyEngine = {
             ...emptyState(),
+            customersRef: this.partner_id?.loyalty_engine_ref || "",
             ...uiState.loyaltyEngine,
             lookingUp: false,
             redemptions: null,

@@ -119,8 +119,8 @@ export class MemberDesk {
 
     /**
      * Whether a scanned code that nothing in the shop has is worth asking the engine. Not while a
-     * look-up runs, not again for a code that nobody had, and not soon after the engine failed to
-     * answer: a product that is missing in the shop must not flood it.
+     * look-up runs, but for a member's code, not again for a while for a code that nobody had, and not
+     * soon after the engine failed to answer: a product that is missing in the shop must not flood it.
      *
      * @param {{code: string, type: string}} parsed as the barcode reader has read it
      */
@@ -167,11 +167,11 @@ export class MemberDesk {
     async offer(code, notFound) {
         const order = this.pos.getOrder();
         const lookup = this.lookups.get(order.uuid);
-        if (lookup) {
-            // Scanned twice, or corrected
-            return lookup.code === code ? null : this.identify(code, { order, presented: "scan" });
+        if (lookup?.code === code) {
+            // Scanned twice
+            return;
         }
-        const before = this._snapshot(order);
+        const before = lookup ? lookup.before : this._snapshot(order);
         // As a claim, so that a sale that is paid before the answer comes is reported for it.
         const isClaimed = !before?.ref && this._isMembers(code) && !this._isKeptFor(order);
         if (isClaimed) {
@@ -181,7 +181,7 @@ export class MemberDesk {
         if (answer.status === "superseded") {
             return;
         }
-        if (isClaimed) {
+        if (isClaimed || lookup) {
             order.setLoyaltyEngineMember(before || {});
         }
         if (answer.status === "found") {
@@ -217,6 +217,7 @@ export class MemberDesk {
         const answer = await this.redemptions.offer(order, code);
         if (answer?.status === "rejected") {
             // Or a product's that the shop has not got
+            remember(this.strangers, code, Date.now() + NEW_MEMBER_AFTER);
             await notFound();
             this.pos.notification.add(holdInWords(answer), { type: "warning" });
             return;

@@ -163,7 +163,12 @@ patch(PosStore.prototype, {
 
     async _onBeforeDeleteOrder(order) {
         const desk = this.loyaltyEngineRedemptionDesk;
-        if (desk && !((await desk.isDeletionMeant(order)) && (await desk.mayDelete(order)))) {
+        // What the device synchronisation gives up, another device has: nobody is asked.
+        const isMeant =
+            !desk ||
+            this.deviceSync.loyaltyEngineIsLoading ||
+            (await desk.isDeletionMeant(order));
+        if (!isMeant || (desk && !(await desk.mayDelete(order)))) {
             return false;
         }
         return super._onBeforeDeleteOrder(...arguments);
@@ -185,10 +190,16 @@ patch(PosStore.prototype, {
         return order.loyaltyEngineIsSomebodys ? this.addNewOrder() : order;
     },
 
-    // In a restaurant the one order without a table is meant.
+    // In a restaurant the one order without a table is meant: one that is nobody's yet.
     createOrderIfNeeded(data) {
+        const orders = this.models["pos.order"];
+        const count = orders.length;
         const order = super.createOrderIfNeeded(...arguments);
-        return order.loyaltyEngineIsSomebodys ? this.createNewOrder(data) : order;
+        const isNew = orders.length > count;
+        return isNew || !order.loyaltyEngineIsSomebodys
+            ? order
+            : orders.find((one) => one.isDirectSale && !one.loyaltyEngineIsSomebodys) ||
+                  this.createNewOrder(data);
     },
 
     // Of pos_restaurant: a free table gets an order that has no lines and no table.

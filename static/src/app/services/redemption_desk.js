@@ -419,6 +419,9 @@ export class RedemptionDesk {
             this.known.delete(order.uuid);
             this.unasked.delete(order.uuid);
             order.uiState.loyaltyEngine.redemptions = null;
+            if (this._isCurrent(order)) {
+                this.ensure(order);
+            }
         }
     }
 
@@ -1076,8 +1079,9 @@ export class RedemptionDesk {
 
     // --- The order is deleted ---
 
-    /** A cashier deletes an order: asked first where something was redeemed for it. */
+    /** An order is to be deleted: asked first where something was redeemed for it. */
     async isDeletionMeant(order) {
+        await this._know(order);
         const spent = order.finalized ? [] : this._all(order).filter(isSpent);
         return (
             !spent.length ||

@@ -424,7 +424,9 @@ test("a customer whom something else sets brings the member, and takes it along"
 
 test("an order that is made for a customer has the member", async () => {
     const { store, linked } = await setupLinked({ "ref-1": found(1, { partner_id: 3 }) });
+    const count = store.models["pos.order"].length;
     const order = store.addNewOrder({ partner_id: linked });
+    expect(store.models["pos.order"].length).toBe(count + 1);
     await waitUntil(() => order.loyaltyEngineMember?.wallet);
     expect(order.loyalty_engine_member_ref).toBe("ref-1");
 });

@@ -301,6 +301,25 @@ describe("add and take off", () => {
         expect(order.pricelist_id).toBe(pricelist);
     });
 
+    test("a customer's price list comes along while what was the former one's leaves", async () => {
+        const { desk, order, store } = await setupSpending({
+            members: { "ref-1": found(1, { partner_id: 3 }) },
+        });
+        const [linked, plain] = [3, 4].map((id) => store.models["res.partner"].get(id));
+        const pricelist = store.models["product.pricelist"].get(2);
+        linked.update({ loyalty_engine_ref: "ref-1" });
+        plain.update({ property_product_pricelist: pricelist });
+        store.config.use_presets = false;
+        order.setPartner(linked);
+        await waitUntil(() => order.loyaltyEngineMember?.wallet);
+        await desk.addPoints(order, { points: 200 });
+        order.setPartner(plain);
+        await waitUntil(() => !order.loyaltyEngineMember);
+        await desk.untilFree(order);
+        expect(states(order)).toEqual([]);
+        expect(order.pricelist_id).toBe(pricelist);
+    });
+
     for (const how of ["identify", "offer"]) {
         test(`another card while the points are being spent (${how})`, async () => {
             const answer = new Deferred();
@@ -1445,6 +1464,8 @@ describe("codes that nothing in the shop has", () => {
         await member.offer("PROMO-1", () => expect.step("not found"));
         expect.verifySteps(["not found"]);
         expect(texts).toEqual(["Used in May."]);
+        expect(member.mayOffer({ code: "PROMO-1", type: "product" })).toBe(false);
+        await advanceTime(31 * 1000);
         expect(member.mayOffer({ code: "PROMO-1", type: "product" })).toBe(true);
     });
 

@@ -5,7 +5,8 @@ patch(TicketScreen.prototype, {
     // The return of one customer does not go onto an order that is another one's.
     _getEmptyOrder(partner) {
         const order = super._getEmptyOrder(...arguments);
-        return order.loyaltyEngineIsSomebodys
+        const isTheirs = Boolean(partner && order.getPartner() === partner);
+        return order.loyaltyEngineIsSomebodys && !isTheirs
             ? this.pos.addNewOrder({ partner_id: partner })
             : order;
     },
