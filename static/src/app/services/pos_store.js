@@ -165,9 +165,7 @@ patch(PosStore.prototype, {
         const desk = this.loyaltyEngineRedemptionDesk;
         // What the device synchronisation gives up, another device has: nobody is asked.
         const isMeant =
-            !desk ||
-            this.deviceSync.loyaltyEngineIsLoading ||
-            (await desk.isDeletionMeant(order));
+            !desk || this.deviceSync.loyaltyEngineIsLoading || (await desk.isDeletionMeant(order));
         if (!isMeant || (desk && !(await desk.mayDelete(order)))) {
             return false;
         }
