@@ -433,8 +433,8 @@ add("spend_delete", () => [
         trigger: ".modal .control-buttons button:contains('Cancel Order')",
         run: "click",
     },
-    Dialog.confirm("Delete the order"),
     Dialog.is({ title: "Existing orderlines" }),
     Dialog.confirm(),
+    Dialog.confirm("Delete the order"),
     Spend.nothingIsOnOrder(),
 ]);

@@ -17,7 +17,7 @@ import {
     taxesBeforeMapping,
     toMoney,
 } from "@pos_loyalty_engine/app/utils/loyalty_discounts";
-import { isDiscountLine } from "@pos_loyalty_engine/app/models/pos_order_line";
+import { isDiscountLine } from "@pos_loyalty_engine/app/utils/discount_line";
 import { formatPoints, formatTime } from "@pos_loyalty_engine/app/utils/member_words";
 
 // The orders whose discounts are being recomputed: what that writes asks for no recomputation.

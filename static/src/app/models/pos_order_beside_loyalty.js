@@ -1,5 +1,5 @@
 import { patch } from "@web/core/utils/patch";
-import { isDiscountLine } from "@pos_loyalty_engine/app/models/pos_order_line";
+import { isDiscountLine } from "@pos_loyalty_engine/app/utils/discount_line";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
 
 /** The same order for who counts its lines, with other ones in their place. */

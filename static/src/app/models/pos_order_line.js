@@ -1,14 +1,7 @@
-import { toRaw } from "@odoo/owl";
 import { patch } from "@web/core/utils/patch";
 import { _t } from "@web/core/l10n/translation";
 import { PosOrderline } from "@point_of_sale/app/models/pos_order_line";
 import { fixedLineInWords } from "@pos_loyalty_engine/app/utils/discount_words";
-
-/**
- * `isLoyaltyEngineDiscount` of a line, for who asks it of all of them each time that lines are listed.
- * It never changes: not by way of the reactive record and its remembered getters, which is slow.
- */
-export const isDiscountLine = (line) => Boolean(toRaw(line).loyalty_engine_redemption);
 
 patch(PosOrderline.prototype, {
     /** Whether this line is the discount of a redemption (and no copy or refund of such a line). */

@@ -1,6 +1,6 @@
 import { batched } from "@web/core/utils/timing";
 import { patch } from "@web/core/utils/patch";
-import { isDiscountLine } from "@pos_loyalty_engine/app/models/pos_order_line";
+import { isDiscountLine } from "@pos_loyalty_engine/app/utils/discount_line";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
 
 // What else than lines an order's discounts depend on.

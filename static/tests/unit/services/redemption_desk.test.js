@@ -1218,7 +1218,7 @@ describe("the order is deleted", () => {
         desk.known.clear();
         order.uiState.loyaltyEngine.redemptions = null;
         ledger.answers.redemptions = () => ({ status: "failed" });
-        watchDialogs(store);
+        watchDialogs(store, ({ confirm }) => confirm?.());
         expect(await store.deleteOrders([order])).toBe(false);
         expect(times(ledger, "abandon")).toBe(0);
         delete ledger.answers.redemptions;
