@@ -40,8 +40,22 @@ class TestTours(TourCase):
         event = self.reported()
         self.assertEqual(event["subject"], MIA.id)
         self.assertEqual(event["payload"]["cashierId"], f"user-{cashier.id}")
-        self.assertEqual((event["payload"]["total"], event["payload"]["tax"]), (40, 2.73))
+        self.assertEqual(event["memberId"], MIA.id)
+        # Two of three prices include the tax.
+        payload = event["payload"]
+        totals = [payload[name] for name in ("total", "totalWithoutTax", "tax", "earningTotal")]
+        self.assertEqual(totals, [40.0, 37.27, 2.73, 40.0])
+        names = ("sku", "unitPrice", "amount", "amountWithoutTax", "category")
+        self.assertEqual(
+            [tuple(line[name] for name in names) for line in payload["lines"]],
+            [
+                ("TEN", 10.0, 10.0, 9.09, "Round figures"),
+                ("TWENTY", 20.0, 20.0, 18.18, "Round figures"),
+                ("PLAIN", 10.0, 10.0, 10.0, "Round figures"),
+            ],
+        )
         self.assertEqual(event["points"], TOTAL)
+        self.assertEqual(self.sandbox.member(MIA.id)["points"], MIA.points + TOTAL)
 
     def test_codes(self):
         """Unknown, restricted, typed, replaced, scanned into the popup, removed."""
@@ -130,6 +144,7 @@ class TestDemo(WithTours, WithEngine, HttpCase):
         (event,) = self.events()
         self.assertEqual(event["type"], "POS_SALE")
         self.assertEqual(event["subject"], MIA.id)
+        self.assertEqual(event["memberId"], MIA.id)
         self.assertEqual(event["executor"], f"pos-{self.config.id}")
         self.assertEqual(
             event["occurredAt"], f"{order.date_order.isoformat(timespec='milliseconds')}Z"
