@@ -1,4 +1,5 @@
 import logging
+import math
 import random
 import time
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ BATCH = 200
 # For so many seconds one kind of question is put to a connection, and a run asks at all.
 ASK_LIMIT = 10
 RUN_LIMIT = 30
+# For so many seconds one kind of work that asks nobody is done for a connection.
+WORK_LIMIT = 5
 # So many questions in a row without an answer of any use, and the next ones wait for the next run.
 FAILURES_UNTIL_STOP = 3
 # A reaction that somebody waits for is looked for again after so many seconds, and more rarely the
@@ -144,6 +147,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
         :return: whether the engine could be asked
         """
+        begin = time.monotonic()
         try:
             work(engine)
         except EngineError as error:
@@ -153,6 +157,9 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         except Exception:
             self.env.cr.rollback()
             _logger.exception("loyalty engine %s: recovery stopped", engine.id)
+        finally:
+            seconds = time.monotonic() - begin
+            _logger.debug("loyalty engine %s: %s: %.2f s", engine.id, work.__name__, seconds)
         self.env["ir.cron"]._commit_progress()
         return True
 
@@ -175,9 +182,16 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         return self.env["loyalty.engine.redemption"]._alone(method, *arguments, **values)
 
     @api.model
-    def _each(self, rows, work):
-        """Do ``work`` for each row: what goes wrong with one doesn't stop the others."""
+    def _each(self, rows, work, limit=WORK_LIMIT):
+        """Do ``work`` for each row, for ``limit`` seconds; the next run, at once, goes on.
+
+        What goes wrong with one row doesn't stop the others.
+        """
+        ends = time.monotonic() + limit
         for row in rows:
+            if time.monotonic() > ends:
+                self._wake()
+                break
             try:
                 work(row)
             except Exception:
@@ -363,7 +377,8 @@ class LoyaltyEngineRecovery(models.AbstractModel):
     def _judge(self, engine, rows, answers):
         """What is there is spent. What isn't is looked for again, until it can no longer arrive;
         only then is it known that it never happened."""
-        self._each(rows, lambda row: self._judge_one(engine, row, answers))
+        # What was asked is written down, however long that takes.
+        self._each(rows, lambda row: self._judge_one(engine, row, answers), limit=math.inf)
 
     @api.model
     def _judge_one(self, engine, row, answers):
@@ -596,5 +611,5 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             if is_there:
                 self._ledger("_found_after_all", row["uuid"], event_ref)
 
-        self._each(asked, note)
+        self._each(asked, note, limit=math.inf)
         return len(asked)

@@ -6,11 +6,13 @@
 
 import importlib
 import json
+import logging
 import os
 import sys
 from pathlib import Path
 
 MODULE = "pos_loyalty_engine"
+RECOVERY = f"odoo.addons.{MODULE}.models.loyalty_engine_recovery"
 
 
 def hook(name, *arguments):
@@ -20,6 +22,8 @@ def hook(name, *arguments):
 
 def install():
     wanted = json.loads(os.environ["DRILL_HOOKS"])
+    # How long each piece of its work takes.
+    logging.getLogger(RECOVERY).setLevel(logging.DEBUG)
     hook("waits", wanted["waits"])
     hook("without", wanted["without"])
     hook("refusals", Path(wanted["refusals"]))

@@ -50,7 +50,7 @@ patch(PosOrder.prototype, {
     initState() {
         super.initState(...arguments);
         this.uiState.loyaltyEngine = emptyState();
-        this.uiState.loyaltyEngine.customersRef = this.partner_id?.loyalty_engine_ref || "";
+        this.uiState.loyaltyEngine.customersRef = this.loyaltyEngineCustomersRef;
     },
 
     restoreState(uiState) {
@@ -59,7 +59,7 @@ patch(PosOrder.prototype, {
         // and an order may be older than this module.
         this.uiState.loyaltyEngine = {
             ...emptyState(),
-            customersRef: this.partner_id?.loyalty_engine_ref || "",
+            customersRef: this.loyaltyEngineCustomersRef,
             ...uiState.loyaltyEngine,
             lookingUp: false,
             redemptions: null,
@@ -92,6 +92,11 @@ patch(PosOrder.prototype, {
             wallet: ref && wallet?.ref === ref ? wallet : null,
             trouble: ref ? false : trouble,
         };
+    },
+
+    /** The id of the member who the customer is linked with; "" = nobody. */
+    get loyaltyEngineCustomersRef() {
+        return this.partner_id?.loyalty_engine_ref || "";
     },
 
     /** What points are earned on: the amount to pay, with taxes, in the order's currency. */
@@ -155,7 +160,7 @@ patch(PosOrder.prototype, {
     /** Keep the member that was set while the server stored the order without it. */
     restoreLoyaltyEngineMember() {
         const { unsent } = this.uiState.loyaltyEngine;
-        this.uiState.loyaltyEngine.customersRef = this.partner_id?.loyalty_engine_ref || "";
+        this.uiState.loyaltyEngine.customersRef = this.loyaltyEngineCustomersRef;
         if (unsent && !this.finalized) {
             this.update(unsent);
         }

@@ -431,7 +431,7 @@ export class MemberDesk {
         if (!order || order.finalized) {
             return;
         }
-        const ref = order.partner_id?.loyalty_engine_ref || "";
+        const ref = order.loyaltyEngineCustomersRef;
         const { customersRef: brought, lookingUp } = order.uiState.loyaltyEngine;
         if (brought && lookingUp === brought && ref !== brought) {
             // The answer would bring the former customer back.
