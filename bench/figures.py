@@ -13,6 +13,12 @@ def median(values):
     return statistics.median(values)
 
 
+def half_of_them(values, digits):
+    """Between which figures half of the values lie, in words: how far a median can be trusted."""
+    low, high = percentile(values, 0.25), percentile(values, 0.75)
+    return f"half of the pairs between {low:.{digits}f} and {high:.{digits}f}"
+
+
 class Table:
     """Rows of a name, a figure and a bound, printed as they come.
 

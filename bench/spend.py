@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from . import engines
 from .browser import Browser
-from .figures import Table, median, percentile
+from .figures import Table, half_of_them, median, percentile
 from .servers import BenchError, Cashier, Database, OdooServer, SandboxProcess
 from .till import Till
 
@@ -36,9 +36,9 @@ PAUSE = 1.0
 def add_arguments(parser):
     parser.add_argument("--sales", type=int, default=20, metavar="N", help="[%(default)s]")
     parser.add_argument(
-        "--products", type=int, default=20, metavar="N", help="added in each turn [%(default)s]"
+        "--products", type=int, default=8, metavar="N", help="added in each turn [%(default)s]"
     )
-    parser.add_argument("--turns", type=int, default=6, metavar="N", help="[%(default)s]")
+    parser.add_argument("--turns", type=int, default=20, metavar="N", help="[%(default)s]")
     parser.add_argument("--freezes", type=int, default=3, metavar="N", help="[%(default)s]")
 
 
@@ -90,6 +90,7 @@ def add_products(tills, member, turns, products):
             # What is drawn is drawn at the next sixtieth of a second: too coarse for a bound.
             most = MOST_RATIO if figures is busy else None
             table.row(f"{pair}: {name}, median of pairs", median(ratios), most=most)
+            table.note(half_of_them(ratios, 3))
     for name, (one, other) in PAIRS.items():
         more = {_path(address) for address in requests[one]} - {
             _path(address) for address in requests[other]
@@ -150,9 +151,7 @@ def validate(till, bare, sandbox, member, sales):
         for one, its_engine, other in zip(spent, engine, plain, strict=True)
     ]
     table.row("with a voucher: added, median of pairs", median(added), "ms", most=MOST_ADDED)
-    table.note(
-        f"half of the pairs between {percentile(added, 0.25):.0f} and {percentile(added, 0.75):.0f}"
-    )
+    table.note(half_of_them(added, 0))
     table.row("plain: calls of the engine before the receipt", calls, most=0)
     more = median([len(requests) for requests in wanted]) - median(usual)
     table.row("plain: requests more than without the module, p50", more, most=0)

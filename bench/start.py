@@ -8,7 +8,7 @@ are shown.
 
 from . import customers, engines
 from .browser import Browser
-from .figures import Table, median, percentile
+from .figures import Table, half_of_them, median
 from .servers import Cashier, Database, OdooServer, SandboxProcess
 from .till import Till
 
@@ -67,10 +67,7 @@ def measure(databases, shops, count, pairs):
             table.row(f"{kind} start, {side}, median", median(times[side]), "ms")
         ratios = [a / b for a, b in zip(times["with"], times["without"], strict=True)]
         table.row(f"{kind} start, with / without, median of pairs", median(ratios), most=MOST_RATIO)
-        table.note(
-            f"half of the pairs between {percentile(ratios, 0.25):.3f}"
-            f" and {percentile(ratios, 0.75):.3f}"
-        )
+        table.note(half_of_them(ratios, 3))
         for name in ("requests", "bytes"):
             table.row(
                 f"{kind} start, {name} more",

@@ -25,12 +25,13 @@ from ..models.loyalty_engine_redemption import (
     LedgerBusy,
     NotSpendable,
 )
-from .till import TillController, now
+from .till import TillController
 
 LONGEST_CODE = 5000  # C-SPEC `CodeDefinition.value`
 LONGEST_REF = 512
 LONGEST_KEY = 64
 LONGEST_NUMBER = 24
+FAR_FUTURE = 1e12  # seconds since 1970
 MOST_CLAIMS = 30
 MOST_VOUCHERS_LISTED = 100
 # NUL, and halves of characters: PostgreSQL has no place for them.
@@ -190,7 +191,7 @@ class RedemptionController(TillController):
             row = ledger._alone("_row", row["uuid"])
             if row["state"] == "refused":
                 raise Refusal("refused", reason=row["reason"])
-        return {"status": "held", "redemption": ledger._till_view(row)}
+        return self._held(row)
 
     def _check(self, client, terms, member_ref, code, benefit_id, order_uuid, limits):
         """Redeem the benefit if that wasn't done yet, and check its code without burning it: all of
@@ -423,7 +424,7 @@ class RedemptionController(TillController):
         row, available = asked["value"]
         if row is None:
             return {"status": "too_many", "available": float(max(available, Decimal(0)))}
-        return {"status": "held", "redemption": self._ledger()._till_view(row)}
+        return self._held(row)
 
     def _points_wanted(self, engine, terms, rate, points, amount, due):
         """How many points, and what they are worth on this order.
@@ -491,11 +492,14 @@ class RedemptionController(TillController):
     # === The order's redemptions ===
 
     @route("spend")
-    def spend(self, config_id, session_id, order_uuid, till_key, claims):
+    def spend(self, config_id, session_id, order_uuid, till_key, claims, asked_at=None):
         """Spend what an order holds, before it is paid.
 
         :param claims: list of dict with ``uuid`` and ``amount``, text in the order's currency: what
             the till takes off the order for it
+        :param asked_at: when the till has asked, by this server's clock as far as the till knows
+            it, in seconds since 1970. What has waited for a worker until the till gave up is not
+            sent any more
         """
         config, terms = self._spending(config_id, session_id)
         order_uuid = _text(order_uuid, LONGEST_KEY)
@@ -511,14 +515,24 @@ class RedemptionController(TillController):
         request.env.cr.rollback()
         # Codes that only this database knows need no engine.
         is_down = not admits and redeemer._needs_engine(terms.engine_id, order_uuid, claims)
-        rows = redeemer._spend(terms, order_uuid, {} if is_down else claims, till_key)
-        return {"status": "down" if is_down else "done", "redemptions": rows}
+        rows = redeemer._spend(
+            terms, order_uuid, {} if is_down else claims, till_key, waited=_seconds_since(asked_at)
+        )
+        return {
+            "status": "down" if is_down else "done",
+            "redemptions": rows,
+            "server_time": time.time(),
+        }
 
     @route("redemptions")
     def redemptions(self, config_id, session_id, order_uuid):
         """All redemptions of an order, as they are now."""
         _config, engine_id, order_uuid = self._order(config_id, session_id, order_uuid)
-        return {"status": "found", "redemptions": self._views(engine_id, order_uuid)}
+        return {
+            "status": "found",
+            "redemptions": self._views(engine_id, order_uuid),
+            "server_time": time.time(),
+        }
 
     @route("release")
     def release(self, config_id, session_id, order_uuid, uuids, till_key=""):
@@ -551,12 +565,16 @@ class RedemptionController(TillController):
         self._ledger()._alone(
             "_renew", engine_id, order_uuid, hold_seconds, till_key, bool(at_payment)
         )
-        return {"status": "done", "read_at": now()}
+        return {"status": "done", "server_time": time.time()}
 
     # === What every route needs ===
 
     def _ledger(self):
         return request.env["loyalty.engine.redemption"].sudo()
+
+    def _held(self, row):
+        redemption = self._ledger()._till_view(row)
+        return {"status": "held", "redemption": redemption, "server_time": time.time()}
 
     def _views(self, engine_id, order_uuid):
         return self._ledger()._alone("_views_of_order", engine_id, order_uuid)
@@ -620,6 +638,12 @@ class RedemptionController(TillController):
             "order_uuid": order_uuid,
             "hold_until": request.env.cr.now() + timedelta(seconds=terms.hold_seconds),
         }
+
+
+def _seconds_since(moment):
+    """How long ago that was, of a moment that a till names; 0 for one that is none, or to come."""
+    is_number = isinstance(moment, int | float) and abs(moment) < FAR_FUTURE
+    return max(0.0, time.time() - moment) if is_number else 0.0
 
 
 def shortened(code):

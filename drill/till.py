@@ -140,7 +140,14 @@ class Till:
         ]
 
     def _ask_to_spend(self, order, held, **limits):
-        return self.ask("spend", order, till_key=self.key, claims=order.claims(held), **limits)
+        return self.ask(
+            "spend",
+            order,
+            till_key=self.key,
+            claims=order.claims(held),
+            asked_at=time.time(),
+            **limits,
+        )
 
     def spend_as_neighbour(self, order, held):
         """Ask for the same at the same time over another connection, and don't wait for it."""

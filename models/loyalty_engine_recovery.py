@@ -26,11 +26,11 @@ SENDER_DEAD_AFTER = 12
 LOOK_UP_AFTER = (5, 60, 300, 900)
 # What one run does at most of each kind; the next one goes on.
 BATCH = 200
-# For so many seconds one kind of question is put to a connection, and a run asks at all.
-ASK_LIMIT = 10
-RUN_LIMIT = 30
-# For so many seconds one kind of work that asks nobody is done for a connection.
-WORK_LIMIT = 5
+# For so many seconds one kind of question is put to a connection, a run asks at all, and one kind
+# of work that asks nobody is done. Runs are short: each begins with what can't wait.
+ASK_LIMIT = 5
+RUN_LIMIT = 20
+WORK_LIMIT = 2
 # So many questions in a row without an answer of any use, and the next ones wait for the next run.
 FAILURES_UNTIL_STOP = 3
 # A reaction that somebody waits for is looked for again after so many seconds, and more rarely the
@@ -93,8 +93,8 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         """Take every open redemption as far as it goes today. Never raises: Odoo switches off a job
         that keeps failing.
 
-        Dead senders come first and last, and what is paid comes first: nothing of theirs waits for
-        an engine that is slow, or is lost with a process that dies while it asks.
+        Dead senders come first, after the asking, and last, and what is paid comes first: nothing
+        of theirs waits for an engine that is slow, or is lost with a process that dies meanwhile.
         """
         engines = list(self._engines())
         self._do(
@@ -109,6 +109,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         self._ask(engines)
         self._do(
             (
+                self._doubt_dead_senders,
                 self._end_spent,
                 self._compare_settled,
                 self._judge_refunds,
@@ -199,7 +200,8 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
     @api.model
     def _ask_each(self, rows, ask, put_off):
-        """Ask the engine about each row, for ``ASK_LIMIT`` seconds; the next run goes on.
+        """Ask the engine about each row, for ``ASK_LIMIT`` seconds; the next run goes on, at once
+        where the engine answers.
 
         A row that gets no answer of any use stops only itself.
 
@@ -210,7 +212,11 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         """
         ends, failures, asked = time.monotonic() + ASK_LIMIT, 0, []
         for row in rows:
-            if failures >= FAILURES_UNTIL_STOP or time.monotonic() > ends:
+            if failures >= FAILURES_UNTIL_STOP:
+                break
+            if time.monotonic() > ends:
+                if not failures:
+                    self._wake()
                 break
             try:
                 ask(row)

@@ -206,16 +206,17 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
     # === Spending ===
 
     @api.model
-    def _spend(self, terms, order_uuid, claims, till_key):
+    def _spend(self, terms, order_uuid, claims, till_key, waited=0.0):
         """Spend what an order holds, one after the other, until one isn't confirmed.
 
         :param claims: dict of uuid to Decimal, what the till takes off the order for each; None
             where that will be known at the payment
         :param till_key: the till that is at the payment; "" when no payment is near
+        :param waited: seconds that have passed already since the till asked
         :return: list of rows as the till sees them
         :raises LedgerBusy: when the ledger could not be read
         """
-        ends = time.monotonic() + SPEND_LIMIT
+        ends = time.monotonic() + SPEND_LIMIT - waited
         ledger = self.env["loyalty.engine.redemption"]
         rows = ledger._alone("_of_order", terms.engine_id, order_uuid)
         spent_with = ledger._spent_with(rows, claims) if till_key else None

@@ -61,9 +61,18 @@ class RedemptionCase(TillCase):
         self.assertEqual(answer["status"], "held", answer)
         return answer["redemption"]
 
-    def spend(self, *redemptions, order_uuid=None, till_key="till-1", status="done", **amounts):
+    def spend(
+        self,
+        *redemptions,
+        order_uuid=None,
+        till_key="till-1",
+        status="done",
+        asked_at=None,
+        **amounts,
+    ):
         """Spend held redemptions; :return: their states, by uuid
 
+        :param asked_at: when, by the till; None: it doesn't know what time it is here
         :param amounts: what is taken off for them, if not what their points are worth, by uuid
         """
         answer = self.ask(
@@ -74,6 +83,7 @@ class RedemptionCase(TillCase):
                 {"uuid": one["uuid"], "amount": amounts.get(one["uuid"], one["amount"])}
                 for one in redemptions
             ],
+            asked_at=asked_at,
         )
         self.assertEqual(answer["status"], status, answer)
         return {one["uuid"]: one for one in answer["redemptions"]}
@@ -186,6 +196,22 @@ class TestRedemption(RedemptionCase):
         self.assertEqual(row.step_ids[:3].user_id, self.cashier)
         self.assertEqual(row.step_ids[:3].mapped("config_id"), self.config)
         self.assertFalse(self.cases())
+
+    def test_what_nobody_waits_for_any_more_is_not_sent(self):
+        """A busy server takes a request up when the till has long given it up."""
+        redemption = self.held_points(500)
+        spent = self.spend(redemption, asked_at=time.time() - 6)
+        self.assertEqual(spent[redemption["uuid"]]["state"], "held")
+        self.assertFalse(self.events("REDEEMED_POINTS"))
+
+        self.spend(redemption, asked_at=time.time() - 1)
+        self.assertState(redemption, "spent")
+
+    def test_a_till_with_a_wrong_clock_can_spend(self):
+        for number, asked_at in enumerate((time.time() + 3600, 10**400, "noon")):
+            redemption = self.held_points(100 + number)
+            self.spend(redemption, asked_at=asked_at)
+            self.assertState(redemption, "spent")
 
     def test_money_is_counted_down_and_points_up(self):
         self.engine.write({"points_value": 0.0033, "points_step": 10})

@@ -113,6 +113,8 @@ export class LoyaltyEngineService {
         this.spendLimit = spendLimit;
         this.tillKey = tillKey;
         this.isOffline = isOffline;
+        // Milliseconds between the server's clock and this page's; null while that is not known
+        this.ahead = null;
     }
 
     /**
@@ -351,9 +353,14 @@ export class LoyaltyEngineService {
      *  any other trouble nothing was
      */
     async spend(orderUuid, claims) {
+        // A busy server may take this up when the till has long given up: it is to see that.
+        const clock =
+            this.ahead === null
+                ? {}
+                : { asked_at: (browser.performance.now() + this.ahead) / 1000 };
         const answer = await this._ask(
             "spend",
-            { order_uuid: orderUuid, till_key: this.tillKey(), claims },
+            { order_uuid: orderUuid, till_key: this.tillKey(), claims, ...clock },
             this.spendLimit
         );
         return this._list(answer, "done");
@@ -435,6 +442,14 @@ export class LoyaltyEngineService {
         };
     }
 
+    /** An answer takes time to come: the clock of the quickest one is nearest to the truth. */
+    _readClock(serverTime) {
+        if (Number.isFinite(serverTime)) {
+            const ahead = serverTime * 1000 - browser.performance.now();
+            this.ahead = Math.max(this.ahead ?? ahead, ahead);
+        }
+    }
+
     /**
      * @param {string} route
      * @param {Object} params
@@ -457,7 +472,9 @@ export class LoyaltyEngineService {
             }, limit * 1000);
         });
         try {
-            return (await Promise.race([request, clock])) || {};
+            const answer = (await Promise.race([request, clock])) || {};
+            this._readClock(answer.server_time);
+            return answer;
         } catch (error) {
             if (error instanceof ConnectionLostError) {
                 return { status: "offline" };

@@ -1,6 +1,12 @@
 import { beforeEach, expect, test } from "@odoo/hoot";
 import { advanceTime, Deferred } from "@odoo/hoot-mock";
-import { makeMockServer, makeServerError, onRpc } from "@web/../tests/web_test_helpers";
+import { browser } from "@web/core/browser/browser";
+import {
+    makeMockServer,
+    makeServerError,
+    onRpc,
+    patchWithCleanup,
+} from "@web/../tests/web_test_helpers";
 import { LoyaltyEngineService } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import { found } from "../utils";
 
@@ -294,6 +300,30 @@ test("a spend has the seconds that the step may take, a look at it three", async
         { ...TILL, order_uuid: "o", till_key: "device-1", claims },
         { ...TILL, order_uuid: "o" },
     ]);
+});
+
+test("a spend says when it was asked for, by the server's clock", async () => {
+    let now = 500;
+    patchWithCleanup(browser, { performance: { now: () => now } });
+    // The second answer took longer to come, the third one tells nothing.
+    const times = [1000.2, 1001.1, "noon"];
+    await serveAll({
+        renew: () => ({ status: "done", server_time: times.shift() }),
+        spend: () => ({ status: "done", redemptions: [] }),
+    });
+    const spend = { ...TILL, order_uuid: "o", till_key: "device-1", claims: [] };
+    const renew = { ...TILL, order_uuid: "o", till_key: "device-1", at_payment: true };
+
+    await service.spend("o", []);
+    expect.verifySteps([spend]);
+
+    await service.renew("o", true);
+    now = 1500;
+    await service.renew("o", true);
+    await service.renew("o", true);
+    now = 2500;
+    await service.spend("o", []);
+    expect.verifySteps([renew, renew, renew, { ...spend, asked_at: 1002.2 }]);
 });
 
 test("lists without a list are failures, never empty", async () => {
