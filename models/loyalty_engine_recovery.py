@@ -431,7 +431,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 self._ledger("_note_shown", row["uuid"], -points)
             else:
                 is_late = self._ledger("_seconds_spent", row) > late_after
-                pause = LATE_REACTION_AFTER if is_late else timedelta()
+                pause = LATE_REACTION_AFTER if is_late else self._pause_for(row, late_after)
                 self._ledger("_put_off", row["uuid"], self._ledger("_now") + pause)
 
         self._ask_each(rows, look, self._put_off)
@@ -506,9 +506,15 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         waiting = [row for row in rows if row["kind"] == "points" and not row["shown_at"]]
         if waiting:
             # Points go back when they are seen to be taken; the next minute could be too late.
-            shortest = min(self._ledger("_seconds_spent", row) for row in waiting)
-            pause = max(REACTION_AFTER, shortest / 2)
-            self._wake(self._ledger("_now") + timedelta(seconds=pause))
+            pause = min(self._pause_for(row, engine.late_after) for row in waiting)
+            self._wake(self._ledger("_now") + pause)
+
+    @api.model
+    def _pause_for(self, row, late_after):
+        """How long a reaction that was not there yet is left alone: the last look is when it is
+        late."""
+        age = self._ledger("_seconds_spent", row)
+        return timedelta(seconds=max(REACTION_AFTER, min(age / 2, late_after - age)))
 
     @api.model
     def _compare_settled(self, engine):

@@ -580,6 +580,7 @@ class TestPointsPayment(RedemptionCase):
         self.recover()
         self.assertEqual(self.refunds().state, "checking")
         self.sandbox.wait_for_reactors()
+        self.let_pass(5)
         self.settle()
         self.assertEqual(self.refunds().state, "sent")
         self.sandbox.wait_for_reactors()

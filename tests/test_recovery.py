@@ -240,6 +240,10 @@ class TestRecovery(LeftBehind):
         self.assertState(redemption, "spent")
         self.sandbox.set_options(redeem_reactor="on")
         self.sandbox.wait_for_reactors()
+        # It was asked about just now.
+        self.recover()
+        self.assertState(redemption, "spent")
+        self.let_pass(5)
         self.recover()
         self.assertState(redemption, "returning")
         self.assertFalse(self.cases())
