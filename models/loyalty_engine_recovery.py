@@ -430,9 +430,8 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             if points is not None:
                 self._ledger("_note_shown", row["uuid"], -points)
             else:
-                is_late = self._ledger("_seconds_spent", row) > late_after
-                pause = LATE_REACTION_AFTER if is_late else self._pause_for(row, late_after)
-                self._ledger("_put_off", row["uuid"], self._ledger("_now") + pause)
+                due = self._ledger("_now") + self._pause_for(row, late_after)
+                self._ledger("_put_off", row["uuid"], due)
 
         self._ask_each(rows, look, self._put_off)
 
@@ -511,9 +510,11 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
     @api.model
     def _pause_for(self, row, late_after):
-        """How long a reaction that was not there yet is left alone: the last look is when it is
-        late."""
+        """How long a reaction that was not there yet is left alone. While somebody waits for it,
+        the last look is when it is late."""
         age = self._ledger("_seconds_spent", row)
+        if age > late_after:
+            return LATE_REACTION_AFTER
         return timedelta(seconds=max(REACTION_AFTER, min(age / 2, late_after - age)))
 
     @api.model
