@@ -65,6 +65,7 @@ DEFAULT_EVENT_TEMPLATE: Mapping[str, Any] = {
             "points": "$points",
             "amount": "$amount",
             "benefitId": "$benefit_id",
+            "rewardId": "$reward_id",
         }
     ],
 }
@@ -144,7 +145,8 @@ class SalePayment:
 class SaleRedemption:
     """A voucher or points used on a sale: `kind` is "voucher" or "points", never a code.
 
-    `amount` is what it took off, or paid, in currency units.
+    `amount` is what it took off, or paid, in currency units. `benefit_id` and `reward_id` are the
+    engine's; a code of a pool that the engine doesn't validate has none, and the pool as its reward.
     """
 
     kind: str
@@ -152,10 +154,11 @@ class SaleRedemption:
     points: Decimal | None = None
     amount: Decimal
     benefit_id: str | None = None
+    reward_id: str | None = None
 
     def __post_init__(self) -> None:
         _check_codes(self, needed=("kind", "redemption_id"))
-        _check_texts(self, optional=("benefit_id",))
+        _check_texts(self, optional=("benefit_id", "reward_id"))
         _check_numbers(self, needed=("amount",), optional=("points",))
 
 
@@ -163,8 +166,8 @@ class SaleRedemption:
 class SaleFacts:
     """All that may be told of a sale. Amounts are Decimal in currency units; None means untold.
 
-    `earning_total` is the part of `total` that earns points: less what was paid with points where
-    that earns nothing. `cashier_id` is an id, never a name: it takes no space and no "@".
+    `earning_total` is what earns points: `total`, less what was paid with points where that earns
+    nothing, and with what vouchers and points took off where that earns too. `cashier_id` is an id, never a name: it takes no space and no "@".
     `occurred_at` is the time of the sale, with its zone. BodyError for a value of another type or
     out of bounds.
     """

@@ -26,6 +26,7 @@ from ..engine import (
     SaleFacts,
     SaleLine,
     SalePayment,
+    SaleRedemption,
     TemplateError,
     build_order,
     build_sale_event,
@@ -63,6 +64,7 @@ SAMPLE_SALE = SaleFacts(
     total_without_tax=Decimal("10.37"),
     tax=Decimal("1.97"),
     discount=Decimal("0.00"),
+    earning_total=Decimal("12.34"),
     occurred_at=datetime(2026, 1, 2, 10, 11, 12, tzinfo=timezone.utc),
     lines=(
         SaleLine(
@@ -76,6 +78,21 @@ SAMPLE_SALE = SaleFacts(
         ),
     ),
     payments=(SalePayment(kind="cash", amount=Decimal("12.34")),),
+    redemptions=(
+        SaleRedemption(
+            kind="voucher",
+            redemption_id="00000000-0000-4000-8000-000000000001",
+            amount=Decimal("1.00"),
+            benefit_id="00000000-0000-4000-8000-000000000002",
+            reward_id="00000000-0000-4000-8000-000000000003",
+        ),
+        SaleRedemption(
+            kind="points",
+            redemption_id="00000000-0000-4000-8000-000000000004",
+            points=Decimal(100),
+            amount=Decimal("1.00"),
+        ),
+    ),
 )
 
 

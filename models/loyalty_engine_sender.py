@@ -3,7 +3,7 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta, timezone
 from functools import partial
 
@@ -12,6 +12,7 @@ import psycopg2
 from odoo import api, fields, models
 
 from ..engine import (
+    BodyError,
     EngineAnswerUnreadable,
     EngineAuthFailed,
     EngineError,
@@ -322,7 +323,34 @@ class LoyaltyEngineSender(models.AbstractModel):
     def _body(self, engine, kind, facts, member_ref, submitter):
         if kind == "points_refund":
             return engine._points_body(PointsFacts.from_json(facts), member_ref, is_refund=True)
-        return engine._sale_body(SaleFacts.from_json(facts), member_ref, submitter or None)
+        sale = self._with_vouchers(engine, SaleFacts.from_json(facts))
+        return engine._sale_body(sale, member_ref, submitter or None)
+
+    @api.model
+    def _with_vouchers(self, engine, sale):
+        """``sale``, with which vouchers it was that were redeemed. The ledger knows them, and is
+        read here and not while an order is stored; what it doesn't know stays the till's claim."""
+        uuids = [used.redemption_id for used in sale.redemptions if used.kind == "voucher"]
+        if not uuids:
+            return sale
+        self.env.cr.execute(
+            "SELECT uuid, benefit_ref, reward_ref FROM loyalty_engine_redemption"
+            " WHERE engine_id = %s AND order_uuid = %s AND uuid = ANY(%s)",
+            (engine.id, sale.transaction_id, uuids),
+        )
+        known = {
+            uuid: {"benefit_id": benefit_ref or None, "reward_id": reward_ref or None}
+            for uuid, benefit_ref, reward_ref in self.env.cr.fetchall()
+        }
+        try:
+            redemptions = tuple(
+                replace(used, **known.get(used.redemption_id, {})) for used in sale.redemptions
+            )
+        except BodyError as error:
+            # No report is lost to an id that can't be told.
+            _logger.warning("Sale %s without its vouchers' ids: %s", sale.transaction_id, error)
+            return sale
+        return replace(sale, redemptions=redemptions)
 
     @api.model
     def _post(self, engine, client, pace, threads, claimed):

@@ -112,6 +112,12 @@ class LoyaltyEngine(models.Model):
         help="Minutes for which a voucher or points on an open order are kept from other orders.",
     )
 
+    discounts_earn = fields.Boolean(
+        string="Discounts Earn Points",
+        help="Points are earned on the price before vouchers and points took something off. "
+        "Otherwise on what was paid.",
+    )
+
     redeem_event_type = fields.Char(string="Event Type of Spent Points", default="REDEEMED_POINTS")
     refund_event_type = fields.Char(
         string="Event Type of Points Given Back", default="POINTS_REFUND"
@@ -247,6 +253,7 @@ class LoyaltyEngine(models.Model):
                 spend_limit=TILL_SPEND_LIMIT,
                 hold_minutes=engine.hold_minutes,
                 pin_above=engine.pin_above,
+                discounts_earn=engine.discounts_earn,
                 points_payment_earns=engine.points_payment_earns,
                 can_read_reactions=engine.can_read_reactions,
                 points_payment_method_id=config._loyalty_engine_points_methods()[:1].id,

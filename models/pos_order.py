@@ -175,7 +175,12 @@ class PosOrder(models.Model):
             method = payment.payment_method_id
             kind = "points" if method._is_loyalty_engine_points() else method.type
             kinds[kind] = kinds.get(kind, 0) + payment.amount
-        paid_with_points = 0 if engine.points_payment_earns else kinds.get("points", 0)
+        redemptions = self._loyalty_engine_sale_redemptions()
+        earning_total = self.amount_total
+        if engine.discounts_earn:
+            earning_total += float(sum(self._loyalty_engine_given_discounts().values()))
+        if not engine.points_payment_earns:
+            earning_total -= kinds.get("points", 0)
         # With employees logged in at the till, the user is the same for all of them.
         employee = self["employee_id"] if "employee_id" in self._fields else None
         return SaleFacts(
@@ -190,13 +195,13 @@ class PosOrder(models.Model):
             total_without_tax=money(self.amount_total - self.amount_tax),
             tax=money(self.amount_tax),
             discount=sum((line.discount for line in lines), Decimal(0)),
-            earning_total=money(self.amount_total - paid_with_points),
+            earning_total=money(earning_total),
             occurred_at=self.date_order.replace(tzinfo=timezone.utc),
             lines=lines,
             payments=tuple(
                 SalePayment(kind=kind, amount=money(amount)) for kind, amount in kinds.items()
             ),
-            redemptions=self._loyalty_engine_sale_redemptions(),
+            redemptions=redemptions,
         )
 
     def _loyalty_engine_sale_redemptions(self):

@@ -166,6 +166,7 @@ SALE_SCHEMA = _schema(
             points=_NUMBER,
             amount=_NUMBER,
             benefitId=_TEXT,
+            rewardId=_TEXT,
         ),
     },
 )

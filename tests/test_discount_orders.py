@@ -456,6 +456,13 @@ class TestDiscountOrders(CommonPosTest):
         self.assertEqual((redemption.kind, redemption.points), ("voucher", None))
         self.assertEqual(redemption.amount, Decimal("1.50"))
 
+    def test_a_discount_earns_points_only_where_the_connection_says_so(self):
+        order, _given = self.pay(self.tea_and_cake(), self.redemption("ABSOLUTE", "1.50"))
+        self.assertEqual(order._loyalty_engine_sale().earning_total, Decimal("8.50"))
+        self.engine.discounts_earn = True
+        facts = order._loyalty_engine_sale()
+        self.assertEqual((facts.total, facts.earning_total), (Decimal("8.50"), Decimal("10.00")))
+
     def test_points_taken_off_are_reported_as_points(self):
         points = self.redemption("ABSOLUTE", "2.00", kind="points")
         details = {"kind": "points", "points": 200, "parts": {}}

@@ -66,7 +66,13 @@ FACTS = SaleFacts(
     ),
     payments=(SalePayment(kind="cash", amount=Decimal("12.50")),),
     redemptions=(
-        SaleRedemption(kind="voucher", redemption_id="r-1", amount=Decimal("5"), benefit_id="b-1"),
+        SaleRedemption(
+            kind="voucher",
+            redemption_id="r-1",
+            amount=Decimal("5"),
+            benefit_id="b-1",
+            reward_id="w-1",
+        ),
         SaleRedemption(
             kind="points", redemption_id="r-2", points=Decimal("250.0"), amount=Decimal("2.5")
         ),
@@ -119,7 +125,8 @@ class TestSaleEvent(unittest.TestCase):
             b'"lines":[{"amount":7.50,"amountWithoutTax":6.30,"category":"Tea","discount":0.00,'
             b'"quantity":2,"sku":"TEA-1","unitPrice":3.75},{"amount":5.00,"quantity":0.125}],'
             b'"payments":[{"amount":12.50,"kind":"cash"}],"receiptNumber":"2026-000123","redemptions":['
-            b'{"amount":5.00,"benefitId":"b-1","kind":"voucher","redemptionId":"r-1"},'
+            b'{"amount":5.00,"benefitId":"b-1","kind":"voucher","redemptionId":"r-1",'
+            b'"rewardId":"w-1"},'
             b'{"amount":2.50,"kind":"points","points":250,"redemptionId":"r-2"}],'
             b'"storeId":"372","tax":2.00,"tillId":"pos-config-3","total":12.50,'
             b'"totalWithoutTax":10.50,"transactionId":"00012-003-0007"},'

@@ -1,3 +1,4 @@
+import json
 import time
 import uuid
 from datetime import timedelta
@@ -1176,6 +1177,32 @@ class TestRedemption(RedemptionCase):
             self.assertIn("used", answer["reason"])
         finally:
             self.sandbox.start()
+
+    def test_the_report_names_the_vouchers(self):
+        """The engine's own by its ids, the shop's by their pool, and no other order's."""
+        self.import_codes("Flyer 1")
+        other = str(uuid.uuid4())
+        others = self.held(self.TEN.code, order_uuid=other)
+        vouchers = (self.held(self.FIVE.code), self.held("Flyer 1"), others)
+        sale = self.pay(*vouchers)._loyalty_engine_sale().to_json()
+        sender = self.env["loyalty.engine.sender"]
+
+        def named():
+            body = json.loads(sender._body(self.engine, "sale", sale, self.member.id, None))
+            return {
+                used["redemptionId"]: (used.get("benefitId"), used.get("rewardId"))
+                for used in body["payload"]["redemptions"]
+            }
+
+        five, own, others = (voucher["uuid"] for voucher in vouchers)
+        reward = self.row(vouchers[0]).reward_ref
+        self.assertTrue(reward)
+        self.assertEqual(
+            named(), {five: (self.FIVE.id, reward), own: (None, "own Flyer"), others: (None, None)}
+        )
+        self.row(vouchers[0]).reward_ref = "not\na name"
+        with self.assertLogs("odoo.addons.pos_loyalty_engine.models.loyalty_engine_sender"):
+            self.assertEqual(set(named()), {five, own, others})
 
     def test_burned_in_vain_is_a_case(self):
         redemption = self.held(self.FIVE.code)

@@ -20,7 +20,10 @@ class TestToursSpend(SpendTourCase):
         self.assertEqual(self.discounts(order), [5])
         self.assertEqual(self.ledger(order), {"voucher": ("settled", 5)})
         self.assertEqual(self.burned(), [FIVE.id])
-        self.assertEqual(self.report(order)["total"], 35)
+        report = self.report(order)
+        self.assertEqual(report["total"], 35)
+        (used,) = report["redemptions"]
+        self.assertEqual((used["benefitId"], used["rewardId"]), (FIVE.id, FIVE.reward_id))
 
     def test_voucher_choice(self):
         self.tour("voucher_choice")

@@ -102,7 +102,14 @@ export async function setupSpending({ answers = {}, connection = {}, members = {
     const { store } = till;
     const order = await getFilledOrder(store);
     store.setOrder(order);
-    return { ...till, order, ledger, desk: store.loyaltyEngineRedemptionDesk };
+    return {
+        ...till,
+        order,
+        ledger,
+        book: store.loyaltyEngineRedemptionBook,
+        desk: store.loyaltyEngineRedemptionDesk,
+        gate: store.loyaltyEnginePaymentGate,
+    };
 }
 
 export function spend(ledger, uuid, amount) {
@@ -176,3 +183,19 @@ export function watchDialogs(store, answer = () => {}) {
     });
     return dialogs;
 }
+
+/** What the order of `setupSpending` comes to */
+export const TOTAL = 17.85;
+
+export async function addProduct(store, order, values = {}) {
+    const product_tmpl_id = store.models["product.template"].get(5);
+    return store.addLineToOrder({ product_tmpl_id, ...values }, order);
+}
+
+export function payIn(store, order, type) {
+    const method = store.models["pos.payment.method"].find((item) => item.type === type);
+    return order.addPaymentline(method).data;
+}
+
+export const states = (order) =>
+    order.loyaltyEngineShown.map(({ uuid, state }) => `${uuid} ${state}`);

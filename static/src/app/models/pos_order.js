@@ -99,9 +99,15 @@ patch(PosOrder.prototype, {
         return this.partner_id?.loyalty_engine_ref || "";
     },
 
-    /** What points are earned on: the amount to pay, with taxes, in the order's currency. */
+    /**
+     * What points are earned on: the amount to pay, with taxes, in the order's currency. What vouchers
+     * and points have taken off earns where the connection says so.
+     */
     get loyaltyEngineEligibleTotal() {
-        return this.priceIncl;
+        const earning = this.loyaltyEngineConnection?.discounts_earn
+            ? this.loyaltyEngineDiscountLines
+            : [];
+        return earning.reduce((total, line) => total - line.priceIncl, this.priceIncl);
     },
 
     /** Points that this order will probably earn; 0 where no estimate can be made. */

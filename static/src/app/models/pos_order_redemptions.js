@@ -60,6 +60,11 @@ patch(PosOrder.prototype, {
         return Boolean(this.loyaltyEngineMember || this.loyaltyEngineShown.some(isOnOrder));
     },
 
+    /** Whether something is being done with its redemptions: nothing else may be, meanwhile. */
+    get loyaltyEngineIsBusy() {
+        return Boolean(this.uiState.loyaltyEngine.step);
+    },
+
     /** Whether something was spent that the basket gave a right to: then it is closed. */
     get loyaltyEngineIsClosed() {
         return Boolean(this.uiState.loyaltyEngine.redemptions?.some(closesBasket));
@@ -105,20 +110,25 @@ patch(PosOrder.prototype, {
 
     // The prices are those at which something was redeemed; a customer may still be chosen.
     setPricelist() {
-        if (this.uiState.loyaltyEngine.step || this.loyaltyEngineIsClosed) {
+        if (this.loyaltyEngineIsBusy || this.loyaltyEngineIsClosed) {
             return;
         }
         return super.setPricelist(...arguments);
     },
 
     addPaymentline() {
-        if (this.uiState.loyaltyEngine.step) {
+        if (this.loyaltyEngineIsBusy) {
             return {
                 status: false,
                 data: _t("One moment: this order is being worked on."),
             };
         }
         return super.addPaymentline(...arguments);
+    },
+
+    /** An amount as the server reads it: a decimal number, to the cent. */
+    loyaltyEngineDecimal(amount) {
+        return amount.toFixed(this.currency.decimal_places);
     },
 
     /**

@@ -82,7 +82,7 @@ export class MemberDesk {
         { order = this.pos.getOrder(), isSilent = false, presented = "picked" } = {}
     ) {
         order.assertEditable();
-        if (!this.redemptions.isBusy(order) && this._mustStay(order, code)) {
+        if (!order.loyaltyEngineIsBusy && this._mustStay(order, code)) {
             return { status: "superseded" };
         }
         const pending = this.lookups.get(order.uuid);
@@ -206,7 +206,7 @@ export class MemberDesk {
 
     /** Whether something is on an order, or being done with it, for the member who is there. */
     _isKeptFor(order) {
-        return this.redemptions.isBusy(order) || this.redemptions.holdsForMember(order);
+        return order.loyaltyEngineIsBusy || this.redemptions.holdsForMember(order);
     }
 
     /**
@@ -366,9 +366,9 @@ export class MemberDesk {
         this.lookups.set(order.uuid, lookup);
         order.uiState.loyaltyEngine.lookingUp = code;
         // What is being done for the order is done for the member who is on it.
-        await this.redemptions.untilFree(order);
+        await this.redemptions.steps.untilFree(order);
         const answer = await this.service.identify(code);
-        await this.redemptions.untilFree(order);
+        await this.redemptions.steps.untilFree(order);
         // Another scan came, the member was removed, or the order is paid or gone.
         const isWanted =
             this.lookups.get(order.uuid) === lookup &&
@@ -510,7 +510,7 @@ export class MemberDesk {
         const partner =
             this.pos.models["res.partner"].get(partnerId) || (await this._readPartner(partnerId));
         // A customer's price list would not come along now.
-        await this.redemptions.untilFree(order);
+        await this.redemptions.steps.untilFree(order);
         if (!partner || order.finalized || order.loyaltyEngineMember?.ref !== ref) {
             return;
         }

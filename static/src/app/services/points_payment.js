@@ -7,6 +7,7 @@ import {
     isTender,
     isUnclear,
 } from "@pos_loyalty_engine/app/utils/redemption_words";
+import { saveOrder } from "@pos_loyalty_engine/app/utils/save_order";
 
 /**
  * Points as tender: taken for a payment line of an order, and given back with a return.
@@ -16,10 +17,14 @@ import {
  * The desk keeps the redemptions of an order, locks it meanwhile, and knows what a silent spend is.
  */
 export class PointsPayment {
-    /** @param {import("./redemption_desk").RedemptionDesk} desk */
-    constructor(desk) {
-        this.desk = desk;
-        this.service = desk.service;
+    /** @param {import("./payment_gate").PaymentGate} gate */
+    constructor(gate) {
+        this.gate = gate;
+        this.pos = gate.pos;
+        this.service = gate.service;
+        this.steps = gate.steps;
+        this.book = gate.book;
+        this.desk = gate.desk;
     }
 
     /** Why nothing can be taken or given back with a line now, or "". */
@@ -31,7 +36,7 @@ export class PointsPayment {
         if (this.desk.connection.points_booking !== "payment") {
             return _t("Points are no payment here. Tell the manager.");
         }
-        if (this.desk.isBusy(order)) {
+        if (order.loyaltyEngineIsBusy) {
             return _t("One moment: this order is being worked on.");
         }
         if (order.currency.isZero(amount)) {
@@ -75,7 +80,7 @@ export class PointsPayment {
      *  `holdInWords`
      */
     take(order, payment, wanted = {}) {
-        return this.desk._during(order, { kind: "add" }, () => this._take(order, payment, wanted));
+        return this.steps.during(order, { kind: "add" }, () => this._take(order, payment, wanted));
     }
 
     async _take(order, payment, { points, pin = "" }) {
@@ -83,9 +88,9 @@ export class PointsPayment {
         if (earlier) {
             return earlier;
         }
-        const due = this.desk._asText(order, payment.getAmount());
+        const due = order.loyaltyEngineDecimal(payment.getAmount());
         const answer = await this.service.holdPoints(order.uuid, {
-            ...this.desk._memberOf(order),
+            ...this.desk.memberOf(order),
             ...(points === undefined ? { amount: due } : { points }),
             due,
             pin,
@@ -93,7 +98,7 @@ export class PointsPayment {
         if (answer.status !== "held") {
             if (UNSURE.has(answer.status)) {
                 // It may be held all the same: a hold that nothing claims ends by itself.
-                await this.desk._look(order);
+                await this.book.look(order);
             }
             return answer;
         }
@@ -103,14 +108,14 @@ export class PointsPayment {
             return { status: "off" };
         }
         this._claim(payment, redemption);
-        this.desk._set(
+        this.book.set(
             order,
-            [...this.desk._all(order).filter(({ uuid }) => uuid !== redemption.uuid), redemption],
+            [...this.book.all(order).filter(({ uuid }) => uuid !== redemption.uuid), redemption],
             { take: [redemption.uuid] }
         );
         // The server must know what the line claims before anything is taken: a page that is loaded
         // again has the order as the server has it.
-        const trouble = await this.desk._save(order);
+        const trouble = await saveOrder(this.pos, order);
         if (trouble) {
             this._unclaim(payment);
             this.drop(order, redemption.uuid);
@@ -121,8 +126,8 @@ export class PointsPayment {
     }
 
     async _spend(order, payment, redemption) {
-        const list = await this.desk._askToSpend(order, [redemption]);
-        this.desk._set(order, list);
+        const list = await this.gate.askToSpend(order, [redemption]);
+        this.book.set(order, list);
         const item = list.find(({ uuid }) => uuid === redemption.uuid);
         if (item && isSpent(item) && !item.is_dropped) {
             return this._adopt(order, payment, item);
@@ -143,21 +148,21 @@ export class PointsPayment {
      * @returns {Promise<{status: string} | null>} null = nothing is in the way of taking points
      */
     async _takeUp(order, payment) {
-        const isKnown = !payment.loyalty_engine_redemption && this.desk.known.has(order.uuid);
-        const all = this.desk._all(order);
+        const isKnown = !payment.loyalty_engine_redemption && this.book.known.has(order.uuid);
+        const all = this.book.all(order);
         if (isKnown && !this._unclaimed(order, all) && !all.some((item) => item.isTakenOff)) {
             return null;
         }
-        const answer = await this.desk._askFor(order);
+        const answer = await this.book.ask(order);
         if (!answer.redemptions) {
             return answer;
         }
-        this.desk.known.add(order.uuid);
-        this.desk._set(order, answer.redemptions);
+        this.book.known.add(order.uuid);
+        this.book.set(order, answer.redemptions);
         const claim = payment.loyalty_engine_redemption;
         const item = claim
             ? answer.redemptions.find(({ uuid }) => uuid === claim)
-            : this._unclaimed(order, this.desk._all(order));
+            : this._unclaimed(order, this.book.all(order));
         if (item && !isGone(item)) {
             if (isSpent(item)) {
                 return this._adopt(order, payment, item);
@@ -220,18 +225,18 @@ export class PointsPayment {
      *  `isOff` false = the line is as it was
      */
     undo(order, payment) {
-        return this.desk._during(order, { kind: "remove" }, async () => {
+        return this.steps.during(order, { kind: "remove" }, async () => {
             const claim = payment.loyalty_engine_redemption;
             if (!claim) {
                 return { status: "done", isOff: true };
             }
-            const trouble = await this.desk._know(order);
+            const trouble = await this.book.know(order);
             if (trouble) {
                 return { ...trouble, isOff: false };
             }
             // Of a line that is done the points are spent, whatever else is known of them.
-            const item = this.desk._all(order).find(({ uuid }) => uuid === claim);
-            return this.desk._takeOff(order, [item || { uuid: claim, state: "spent" }], (uuids) =>
+            const item = this.book.all(order).find(({ uuid }) => uuid === claim);
+            return this.desk.takeOff(order, [item || { uuid: claim, state: "spent" }], (uuids) =>
                 this.service.release(order.uuid, uuids)
             );
         });
@@ -245,9 +250,9 @@ export class PointsPayment {
      * @param {string} redemptionUuid
      */
     drop(order, redemptionUuid) {
-        this.desk._set(
+        this.book.set(
             order,
-            this.desk._all(order).filter(({ uuid }) => uuid !== redemptionUuid),
+            this.book.all(order).filter(({ uuid }) => uuid !== redemptionUuid),
             { drop: [redemptionUuid] }
         );
         this.service.release(order.uuid, [redemptionUuid]);
@@ -259,7 +264,7 @@ export class PointsPayment {
      * @returns {Promise<{status: string} | null>} as `take`; null = nothing was taken
      */
     resume(order, payment) {
-        return this.desk._during(order, { kind: "look" }, () => this._takeUp(order, payment));
+        return this.steps.during(order, { kind: "look" }, () => this._takeUp(order, payment));
     }
 
     /**
@@ -295,7 +300,7 @@ export class PointsPayment {
      *  the line had; "nothing" where the sale has no points left; or a trouble
      */
     giveBack(order, payment) {
-        return this.desk._during(order, { kind: "look" }, async () => {
+        return this.steps.during(order, { kind: "look" }, async () => {
             const sold = [
                 ...new Set(
                     order.lines
@@ -315,8 +320,8 @@ export class PointsPayment {
                 );
             const asked = -payment.getAmount();
             const answer = await this.service.refundTerms(sold, {
-                amount: this.desk._asText(order, asked),
-                promised: this.desk._asText(order, promised),
+                amount: order.loyaltyEngineDecimal(asked),
+                promised: order.loyaltyEngineDecimal(promised),
             });
             if (answer.status !== "found") {
                 return answer;

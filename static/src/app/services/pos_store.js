@@ -3,7 +3,10 @@ import { patch } from "@web/core/utils/patch";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
 import { LoyaltyEngineService } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import { MemberDesk } from "@pos_loyalty_engine/app/services/member_desk";
+import { OrderSteps } from "@pos_loyalty_engine/app/services/order_steps";
+import { PaymentGate } from "@pos_loyalty_engine/app/services/payment_gate";
 import { PointsPayment } from "@pos_loyalty_engine/app/services/points_payment";
+import { RedemptionBook } from "@pos_loyalty_engine/app/services/redemption_book";
 import { RedemptionDesk } from "@pos_loyalty_engine/app/services/redemption_desk";
 import { takePageKey } from "@pos_loyalty_engine/app/utils/page_key";
 
@@ -23,13 +26,16 @@ patch(PosStore.prototype, {
                 tillKey: () => pageKey,
                 isOffline: () => this.data.network.offline,
             });
-        this.loyaltyEngineRedemptionDesk = connection
-            ? markRaw(new RedemptionDesk(this, service))
-            : null;
-        this.loyaltyEnginePointsPayment = connection
-            ? markRaw(new PointsPayment(this.loyaltyEngineRedemptionDesk))
-            : null;
-        this.loyaltyEngineDesk = connection ? markRaw(new MemberDesk(this, service)) : null;
+        const book = connection && new RedemptionBook(this, service, new OrderSteps(this));
+        const desk = connection && new RedemptionDesk(book);
+        const gate = connection && new PaymentGate(desk);
+        Object.assign(this, {
+            loyaltyEngineDesk: connection ? markRaw(new MemberDesk(this, service)) : null,
+            loyaltyEngineRedemptionBook: connection ? markRaw(book) : null,
+            loyaltyEngineRedemptionDesk: connection ? markRaw(desk) : null,
+            loyaltyEnginePaymentGate: connection ? markRaw(gate) : null,
+            loyaltyEnginePointsPayment: connection ? markRaw(new PointsPayment(gate)) : null,
+        });
         if (this.barcodeReader) {
             this.barcodeReader.loyaltyEngineDesk = this.loyaltyEngineDesk;
         }
@@ -81,7 +87,7 @@ patch(PosStore.prototype, {
         if (this.loyaltyEngineDesk) {
             for (const order of orders) {
                 order.restoreLoyaltyEngineMember();
-                this.loyaltyEngineRedemptionDesk.doubt(order);
+                this.loyaltyEngineRedemptionBook.doubt(order);
                 this.loyaltyEnginePointsPayment.restore(order);
                 order.recomputeLoyaltyEngineDiscounts();
             }
@@ -90,7 +96,7 @@ patch(PosStore.prototype, {
 
     createNewOrder() {
         const order = super.createNewOrder(...arguments);
-        this.loyaltyEngineRedemptionDesk?.onNewOrder(order);
+        this.loyaltyEngineRedemptionBook?.onNewOrder(order);
         if (order.partner_id) {
             this.loyaltyEngineDesk?.onCustomerChanged(order);
         }
@@ -152,10 +158,10 @@ patch(PosStore.prototype, {
 
     // Each press brings a payment of its own along.
     async validateOrderFast() {
-        const desk = this.loyaltyEngineRedemptionDesk;
+        const gate = this.loyaltyEnginePaymentGate;
         const order = this.getOrder();
-        return desk?.standsBefore(order)
-            ? desk.once(order, () => super.validateOrderFast(...arguments))
+        return gate?.standsBefore(order)
+            ? gate.once(order, () => super.validateOrderFast(...arguments))
             : super.validateOrderFast(...arguments);
     },
 
@@ -227,7 +233,7 @@ patch(PosStore.prototype, {
         if (this.loyaltyEngineDesk) {
             await Promise.all([
                 this.loyaltyEngineDesk.readReceipt(order),
-                this.loyaltyEngineRedemptionDesk.readReceipt(order),
+                this.loyaltyEngineRedemptionBook.readReceipt(order),
             ]);
         }
     },

@@ -12,14 +12,16 @@ patch(OrderPaymentValidation.prototype, {
             vals.fastPaymentMethod && this.order.payment_ids.find(({ uuid }) => !before.has(uuid));
     },
 
-    get loyaltyEngineDesk() {
-        return this.pos.loyaltyEngineRedemptionDesk;
+    /** Whether the gate lets the order pass. */
+    async _loyaltyEngineMayPay() {
+        const gate = this.pos.loyaltyEnginePaymentGate;
+        return !gate?.standsBefore(this.order) || gate.mayPay(this.order);
     },
 
     // Not a gate: checks that come later may still refuse the sale. But nobody validates an order
     // that is being worked on.
     async askBeforeValidation() {
-        if (this.loyaltyEngineDesk?.isBusy(this.order)) {
+        if (this.order.loyaltyEngineIsBusy) {
             return false;
         }
         return super.askBeforeValidation(...arguments);
@@ -29,15 +31,15 @@ patch(OrderPaymentValidation.prototype, {
     // calls this one as its super: all other checks have passed, and no code is shown yet.
     async isOrderValid() {
         const isValid = await super.isOrderValid(...arguments);
-        const { order, loyaltyEngineDesk: desk } = this;
+        const { order } = this;
         const isOnline = order.payment_ids.some(
             (payment) =>
                 payment.payment_method_id.is_online_payment && payment.getPaymentStatus() !== "done"
         );
-        if (!isValid || !isOnline || !desk) {
+        if (!isValid || !isOnline) {
             return isValid;
         }
-        if (desk.standsBefore(order) && !(await desk.mayPay(order))) {
+        if (!(await this._loyaltyEngineMayPay())) {
             return false;
         }
         // The server takes this payment, of the total that it knows.
@@ -49,12 +51,11 @@ patch(OrderPaymentValidation.prototype, {
 
     // Every check has passed; what comes now is the sale.
     async shouldHideValidationBehindFeedbackScreen() {
-        const { order, loyaltyEngineDesk: desk } = this;
-        if (desk?.standsBefore(order) && !(await desk.mayPay(order))) {
+        if (!(await this._loyaltyEngineMayPay())) {
             this._loyaltyEngineTakeBackFastPayment();
             return;
         }
-        desk?.letGo(order);
+        this.pos.loyaltyEngineRedemptionDesk?.letGo(this.order);
         return super.shouldHideValidationBehindFeedbackScreen(...arguments);
     },
 

@@ -156,7 +156,7 @@ test("one tap takes a held voucher off", async () => {
     await desk.addVoucher(order, { code: "v1" });
     await mountWithCleanup(RedemptionList, { props: { order } });
     await click(".o_pos_loyalty_engine_take_off");
-    await desk.steps.get(order.uuid);
+    await desk.steps.running(order);
     await animationFrame();
     expect(".o_pos_loyalty_engine_redemption").toHaveCount(0);
     expect(times(ledger, "release")).toBe(1);
@@ -211,7 +211,7 @@ test("usable vouchers come first, the best on top, the others grey with the reas
     expect(reasons.strange).toBe("Can't be read here");
     await click(".o_pos_loyalty_engine_voucher:first");
     await animationFrame();
-    await till.desk.steps.get(till.order.uuid);
+    await till.desk.steps.running(till.order);
     expect(till.ledger.params.benefit).toBe("large");
     await animationFrame();
     expect(".modal").toHaveCount(0);
@@ -274,7 +274,7 @@ test("a scan lands in the window, whatever the barcode rules take it for", async
     await waitFor("input.o_pos_loyalty_engine_voucher_code");
     handlers.price(scanned("2100000012345", "price"));
     await tick();
-    await till.desk.steps.get(till.order.uuid);
+    await till.desk.steps.running(till.order);
     expect(till.ledger.params.code).toBe("2100000012345");
 });
 
@@ -300,7 +300,7 @@ test("a window that was closed says the result elsewhere", async () => {
     till.store.dialog.closeAll();
     await animationFrame();
     held.resolve({ status: "unknown" });
-    await till.desk.steps.get(till.order.uuid);
+    await till.desk.steps.running(till.order);
     await tick();
     expect(texts).toEqual(["There is no such voucher."]);
 });
@@ -329,7 +329,7 @@ test("points show what they are worth and what is left, before they are used", a
     expect(".o_pos_loyalty_engine_points_left").toHaveText("950");
     await press("Enter");
     await tick();
-    await till.desk.steps.get(till.order.uuid);
+    await till.desk.steps.running(till.order);
     expect(till.ledger.params).toMatchObject({ points: 300, due: "17.85", presented: "scan" });
 });
 
@@ -341,7 +341,7 @@ test("money is money: to the cent, and in points", async () => {
     expect(".o_pos_loyalty_engine_points_worth").toHaveText("= 90 points");
     await click(".o_pos_loyalty_engine_points_confirm");
     await tick();
-    await till.desk.steps.get(till.order.uuid);
+    await till.desk.steps.running(till.order);
     expect(till.ledger.params).toMatchObject({ amount: "2.50" });
     expect(till.ledger.params.points).toBe(undefined);
 });
@@ -404,7 +404,7 @@ test("the manager's PIN is asked for where it takes one", async () => {
     await edit("1234");
     await press("Enter");
     await tick();
-    await till.desk.steps.get(till.order.uuid);
+    await till.desk.steps.running(till.order);
     expect(till.order.loyaltyEngineShown).toHaveLength(1);
 });
 

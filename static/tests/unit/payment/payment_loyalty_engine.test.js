@@ -10,6 +10,7 @@ import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_valid
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { PaymentLoyaltyEngine } from "@pos_loyalty_engine/app/utils/payment/payment_loyalty_engine";
 import {
+    TOTAL,
     duration,
     freeze,
     loseAnswer,
@@ -24,8 +25,6 @@ import {
 import { found, watchNotifications } from "../utils";
 
 definePosModels();
-
-const TOTAL = 17.85;
 
 /** Points at one cent each, held as a payment. */
 const HOLD = ({ amount, points: wanted }, rows) => {
@@ -704,14 +703,14 @@ describe("taken back", () => {
     });
 
     test("an order that Odoo can't delete is not paid with what was given back", async () => {
-        const { store, order, line, desk } = await taken();
+        const { store, order, line, gate } = await taken();
         watchDialogs(store, ({ confirm }) => confirm());
         expect(await store._onBeforeDeleteOrder(order)).toBe(true);
         expect(stateOf(line)).toEqual([0, "retry", "", 0]);
         expect(order.remainingDue).toBe(TOTAL);
         await store.postSyncAllOrders([order]);
         expect(stateOf(line)).toEqual([0, "retry", "", 0]);
-        expect(desk.standsBefore(order)).toBe(false);
+        expect(gate.standsBefore(order)).toBe(false);
     });
 
     test("an order with taken points is not deleted without the server", async () => {
@@ -750,7 +749,7 @@ describe("a page that was left", () => {
             payment_status: status,
             loyalty_engine_redemption: claim || false,
         });
-        till.desk.known.delete(till.order.uuid);
+        till.book.known.delete(till.order.uuid);
         till.ledger.asked.length = 0;
     };
 
@@ -826,7 +825,7 @@ describe("a page that was left", () => {
         const line = await till.add(5);
         await till.screen.sendPaymentRequest(line);
         till.ledger.rows.push(voucher("v1", { state: "spent", frozen_amount: "1.00" }));
-        till.desk._set(till.order, till.ledger.rows);
+        till.book.set(till.order, till.ledger.rows);
         const other = await till.add(3);
         till.ledger.asked.length = 0;
         await till.screen.sendPaymentRequest(other);
@@ -850,7 +849,7 @@ describe("a page that was left", () => {
         till.ledger.rows.push(
             points("p1", { booking: "payment", points: 500, state: "spent", frozen_amount: "5.00" })
         );
-        till.desk.known.delete(till.order.uuid);
+        till.book.known.delete(till.order.uuid);
         await till.screen.sendPaymentRequest(line);
         expect(times(till.ledger, "hold_points")).toBe(0);
         expect(stateOf(line)).toEqual([5, "done", "p1", 500]);
@@ -867,7 +866,7 @@ describe("a page that was left", () => {
                 frozen_amount: "20.00",
             })
         );
-        till.desk.known.delete(till.order.uuid);
+        till.book.known.delete(till.order.uuid);
         await till.screen.sendPaymentRequest(line);
         expect(line.payment_status).toBe("retry");
         expect(till.dialogs[0].body).toInclude("Remove the line");
@@ -957,19 +956,19 @@ test("where they are, points are not offered as a discount", async () => {
 
 test("points that are being taken elsewhere for a payment stop no other payment", async () => {
     const till = await setupPoints();
-    till.desk._set(till.order, [points("p1", { booking: "payment", state: "spending" })]);
+    till.book.set(till.order, [points("p1", { booking: "payment", state: "spending" })]);
     expect(till.order.loyaltyEngineUnspent).toEqual([]);
-    expect(till.desk.standsBefore(till.order)).toBe(false);
-    till.desk._set(till.order, [points("p2", { state: "spending" })]);
-    expect(till.desk.standsBefore(till.order)).toBe(true);
+    expect(till.gate.standsBefore(till.order)).toBe(false);
+    till.book.set(till.order, [points("p2", { state: "spending" })]);
+    expect(till.gate.standsBefore(till.order)).toBe(true);
 });
 
 test("a voucher closes the basket, points as a payment don't", async () => {
     const till = await setupPoints();
-    till.desk._set(till.order, [points("p1", { booking: "payment", state: "spent" })]);
+    till.book.set(till.order, [points("p1", { booking: "payment", state: "spent" })]);
     expect(till.order.loyaltyEngineIsClosed).toBe(false);
     expect(till.order.uiState.loyaltyEngine.closedBasket).toBe(false);
-    till.desk._set(till.order, [voucher("v1", { state: "spent", frozen_amount: "5.00" })]);
+    till.book.set(till.order, [voucher("v1", { state: "spent", frozen_amount: "5.00" })]);
     expect(till.order.loyaltyEngineIsClosed).toBe(true);
 });
 

@@ -6,11 +6,9 @@ import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_mode
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { PosPayment } from "@point_of_sale/app/models/pos_payment";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
-import { setupSpending, spend, times, voucher, watchDialogs } from "../redemption_utils";
+import { TOTAL, setupSpending, spend, times, voucher, watchDialogs } from "../redemption_utils";
 
 definePosModels();
-
-const TOTAL = 17.85;
 
 /** A card method with a terminal that takes what is asked. */
 function useTerminal(store, values = {}) {

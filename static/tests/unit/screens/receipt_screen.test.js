@@ -12,7 +12,7 @@ definePosModels();
 /** A sale that was paid with a voucher and points, and its page loaded again. */
 async function setupPaid() {
     const till = await setupSpending({ members: { 1000001: found(1), "ref-1": found(1) } });
-    const { store, desk, order, ledger } = till;
+    const { store, gate, desk, order, ledger } = till;
     onRpc("/pos_loyalty_engine/receipt", () => ({
         state: "sent",
         points_earned: 10,
@@ -22,7 +22,7 @@ async function setupPaid() {
     await store.loyaltyEngineDesk.identify("1000001", { order, presented: "scan" });
     await desk.addVoucher(order, { code: "v1" });
     await desk.addPoints(order, { points: 200 });
-    await desk.mayPay(order);
+    await gate.mayPay(order);
     order.state = "paid";
     await store.syncAllOrders({ orders: [order], force: true });
     Object.assign(order.uiState.loyaltyEngine, { redemptions: null, receipt: null });

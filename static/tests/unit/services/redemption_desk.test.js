@@ -1,43 +1,29 @@
 import { describe, expect, test } from "@odoo/hoot";
 import { waitUntil } from "@odoo/hoot-dom";
-import { advanceTime, animationFrame, Deferred, tick } from "@odoo/hoot-mock";
+import { advanceTime, Deferred, tick } from "@odoo/hoot-mock";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { RPCError } from "@web/core/network/rpc";
-import { batched } from "@web/core/utils/timing";
-import { effect } from "@web/core/utils/reactive";
 import { patchWithCleanup } from "@web/../tests/web_test_helpers";
-import { CustomerDisplayPosAdapter } from "@point_of_sale/app/customer_display/customer_display_adapter";
 import { isGtin } from "@pos_loyalty_engine/app/services/redemption_desk";
-import { stateInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 import { found, watchNotifications } from "../utils";
 import {
+    TOTAL,
+    addProduct,
     duration,
     freeze,
     loseAnswer,
     patience,
+    payIn,
     points,
     setupSpending,
     spend,
+    states,
     times,
     voucher,
     watchDialogs,
 } from "../redemption_utils";
 
 definePosModels();
-
-const TOTAL = 17.85;
-
-async function addProduct(store, order, values = {}) {
-    const product_tmpl_id = store.models["product.template"].get(5);
-    return store.addLineToOrder({ product_tmpl_id, ...values }, order);
-}
-
-function payIn(store, order, type) {
-    const method = store.models["pos.payment.method"].find((item) => item.type === type);
-    return order.addPaymentline(method).data;
-}
-
-const states = (order) => order.loyaltyEngineShown.map(({ uuid, state }) => `${uuid} ${state}`);
 
 describe("add and take off", () => {
     test("what a voucher is for is added, where the connection says so", async () => {
@@ -107,6 +93,14 @@ describe("add and take off", () => {
         });
     }
 
+    test("what was taken off earns points only where the connection says so", async () => {
+        const { store, desk, order } = await setupSpending();
+        await desk.addVoucher(order, { code: "X" });
+        expect(order.loyaltyEngineEligibleTotal).toBeCloseTo(TOTAL - 5);
+        store.config._loyalty_engine.discounts_earn = true;
+        expect(order.loyaltyEngineEligibleTotal).toBeCloseTo(TOTAL);
+    });
+
     test("a hold whose answer was lost is shown, and can be taken off", async () => {
         const { desk, order } = await setupSpending({
             answers: {
@@ -151,13 +145,13 @@ describe("add and take off", () => {
     });
 
     test("what was taken off offline stays off, whatever the server still holds", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
+        const { store, book, desk, order, ledger } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
         store.data.network.offline = true;
         await desk.remove(order, order.loyaltyEngineShown[0]);
         expect(order.priceIncl).toBe(TOTAL);
         store.data.network.offline = false;
-        await desk.refresh(order);
+        await book.refresh(order);
         expect(ledger.rows[0].state).toBe("held");
         expect(order.priceIncl).toBe(TOTAL);
         // Until it is put on again by hand
@@ -204,7 +198,7 @@ describe("add and take off", () => {
     });
 
     test("an amount of points takes the place of the one before", async () => {
-        const { desk, order, ledger, store } = await setupSpending({
+        const { gate, desk, order, ledger, store } = await setupSpending({
             members: { 1000001: found(1) },
         });
         await store.loyaltyEngineDesk.identify("1000001", { order });
@@ -219,18 +213,18 @@ describe("add and take off", () => {
             expect(states(order)).toEqual([`${uuid} held`]);
             expect(order.priceIncl).toBe(TOTAL - 2);
         }
-        expect(await desk.mayPay(order)).toBe(true);
+        expect(await gate.mayPay(order)).toBe(true);
     });
 
     test("points that were left out are put back for their member only", async () => {
-        const { desk, order, ledger, store } = await setupSpending({
+        const { gate, desk, order, ledger, store } = await setupSpending({
             members: { 1000001: found(1), 1000002: found(2) },
         });
         await store.loyaltyEngineDesk.identify("1000001", { order });
         await desk.addPoints(order, { points: 200 });
         ledger.answers.spend = (params, rows) => ({ status: "down", redemptions: rows });
         watchDialogs(store);
-        expect(await desk.mayPay(order)).toBe(false);
+        expect(await gate.mayPay(order)).toBe(false);
         expect(states(order)).toEqual(["p1 refused"]);
         await store.loyaltyEngineDesk.identify("1000002", { order });
         const texts = watchNotifications(store);
@@ -246,7 +240,7 @@ describe("add and take off", () => {
         [{ kind: "points" }, {}, /The manager gets a note to give the points back/],
     ]) {
         test(`what becomes of what was redeemed is told: ${words}`, async () => {
-            const { store, desk, order } = await setupSpending({
+            const { store, gate, desk, order } = await setupSpending({
                 answers: {
                     hold_voucher: (params, rows) => {
                         rows.push(voucher("v1", values));
@@ -256,7 +250,7 @@ describe("add and take off", () => {
                 connection,
             });
             await desk.addVoucher(order, { code: "v1" });
-            await desk.mayPay(order);
+            await gate.mayPay(order);
             const dialogs = watchDialogs(store, ({ cancel }) => cancel());
             await desk.remove(order, order.loyaltyEngineShown[0]);
             expect(`${dialogs[0].body}`).toMatch(words);
@@ -280,7 +274,7 @@ describe("add and take off", () => {
         await desk.addPoints(order, { points: 200 });
         await desk.addVoucher(order, { code: "v1" });
         await store.loyaltyEngineDesk.identify("1000002", { order });
-        await desk.steps.get(order.uuid);
+        await desk.steps.running(order);
         expect(states(order)).toEqual(["v1 held"]);
         expect(ledger.rows[0].state).toBe("released");
     });
@@ -323,7 +317,7 @@ describe("add and take off", () => {
     for (const how of ["identify", "offer"]) {
         test(`another card while the points are being spent (${how})`, async () => {
             const answer = new Deferred();
-            const { desk, order, store, ledger } = await setupSpending({
+            const { gate, desk, order, store, ledger } = await setupSpending({
                 members: { 1000001: found(1), 1000002: answer },
             });
             store.setOrder(order);
@@ -342,7 +336,7 @@ describe("add and take off", () => {
                     : store.loyaltyEngineDesk.identify("1000002", { order });
             // Until the engine has answered nobody else is on the order.
             expect(order.loyaltyEngineMember.ref).toBe("ref-1");
-            const paid = desk.mayPay(order);
+            const paid = gate.mayPay(order);
             answer.resolve(found(2));
             await tick();
             spending.resolve();
@@ -361,7 +355,7 @@ describe("add and take off", () => {
         await store.loyaltyEngineDesk.identify("1000001", { order });
         await desk.addPoints(order, { points: 200 });
         await store.loyaltyEngineDesk.identify("1000002", { order });
-        await desk.steps.get(order.uuid);
+        await desk.steps.running(order);
         expect(order.loyaltyEngineMember.code).toBe("1000002");
         expect(states(order)).toEqual([]);
         expect(ledger.rows[0].state).toBe("released");
@@ -388,12 +382,12 @@ describe("add and take off", () => {
     });
 
     test("the member of something spent stays", async () => {
-        const { desk, order, store } = await setupSpending({
+        const { gate, desk, order, store } = await setupSpending({
             members: { 1000001: found(1), 1000002: found(2) },
         });
         await store.loyaltyEngineDesk.identify("1000001", { order });
         await desk.addPoints(order, { points: 200 });
-        await desk.spendFor(order);
+        await gate.spendFor(order);
         const texts = watchNotifications(store);
         await store.loyaltyEngineDesk.identify("1000002", { order });
         store.loyaltyEngineDesk.remove(order);
@@ -402,475 +396,14 @@ describe("add and take off", () => {
     });
 });
 
-describe("spend", () => {
-    test("an order without redemptions is not asked about, and not waited for", async () => {
-        const { desk, order, ledger } = await setupSpending();
-        expect(desk.standsBefore(order)).toBe(false);
-        expect(desk.guardsBasket(order)).toBe(false);
-        expect(await desk.mayPay(order)).toBe(true);
-        desk.letGo(order);
-        expect(ledger.asked).toEqual([]);
-    });
-
-    test("each is spent once, for what it takes off", async () => {
-        const { desk, order, ledger } = await setupSpending();
-        await desk.addVoucher(order, { code: "v1" });
-        await desk.addPoints(order, { points: 200 });
-        expect(desk.standsBefore(order)).toBe(true);
-        const total = order.priceIncl;
-        expect(await desk.mayPay(order)).toBe(true);
-        expect(times(ledger, "spend")).toBe(1);
-        expect(ledger.params.claims).toEqual([
-            { uuid: "v1", amount: "5.00" },
-            { uuid: "p1", amount: "2.00" },
-        ]);
-        expect(order.priceIncl).toBe(total);
-        expect(states(order)).toEqual(["v1 spent", "p1 spent"]);
-        expect(desk.standsBefore(order)).toBe(false);
-        expect(await desk.spendFor(order)).toBe(true);
-        expect(times(ledger, "spend")).toBe(1);
-    });
-
-    test("who asks meanwhile gets the same promise, and a second press nothing", async () => {
-        const { desk, order, ledger } = await setupSpending();
-        await desk.addVoucher(order, { code: "v1" });
-        const presses = [desk.mayPay(order), desk.mayPay(order)];
-        expect(desk.spendFor(order)).toBe(desk.spendFor(order));
-        expect(await Promise.all(presses)).toEqual([true, false]);
-        expect(times(ledger, "spend")).toBe(1);
-    });
-
-    test("a refusal: off the order, the payment follows, and nothing goes on by itself", async () => {
-        const { store, desk, order, ledger } = await setupSpending({
-            answers: {
-                spend: (_params, rows) => {
-                    Object.assign(rows[0], { state: "refused", reason: "already used" });
-                    return { status: "done", redemptions: rows };
-                },
-            },
-        });
-        await desk.addVoucher(order, { code: "v1" });
-        const payment = payIn(store, order, "cash");
-        const dialogs = watchDialogs(store);
-        expect(await desk.mayPay(order)).toBe(false);
-        expect(order.priceIncl).toBe(TOTAL);
-        expect(payment.amount).toBe(TOTAL);
-        expect(states(order)).toEqual(["v1 refused"]);
-        expect(dialogs).toHaveLength(1);
-        expect(dialogs[0].body).toMatch(/Voucher v1: already used/);
-        expect(dialogs[0].body).toMatch(/New total: \$.17\.85/);
-        expect(dialogs[0].body).toMatch(/Nothing was charged/);
-        // Another press pays, and asks nobody.
-        expect(desk.standsBefore(order)).toBe(false);
-        expect(times(ledger, "spend")).toBe(1);
-    });
-
-    test("money that the customer has handed over stays what it is", async () => {
-        const { store, desk, order } = await setupSpending({
-            answers: {
-                spend: (_params, rows) => {
-                    rows[0].state = "refused";
-                    return { status: "done", redemptions: rows };
-                },
-            },
-        });
-        await desk.addVoucher(order, { code: "v1" });
-        const payment = payIn(store, order, "cash");
-        payment.setAmount(50);
-        watchDialogs(store);
-        await desk.mayPay(order);
-        expect(payment.amount).toBe(50);
-    });
-
-    test("what was not its turn yet stays on the order, for the next press", async () => {
-        const { store, desk, order, ledger } = await setupSpending({
-            answers: {
-                spend: (_params, rows) => {
-                    spend(ledger, "p1", "2.00");
-                    rows[1].state = "refused";
-                    return { status: "done", redemptions: rows };
-                },
-            },
-        });
-        await desk.addPoints(order, { points: 200 });
-        await desk.addVoucher(order, { code: "v1" });
-        await desk.addVoucher(order, { code: "v2" });
-        const dialogs = watchDialogs(store);
-        expect(await desk.mayPay(order)).toBe(false);
-        expect(states(order)).toEqual(["p1 spent", "v1 refused", "v2 held"]);
-        expect(dialogs[0].body).toMatch(/Voucher v2: not tried yet/);
-        delete ledger.answers.spend;
-        expect(await desk.mayPay(order)).toBe(true);
-        expect(ledger.params.claims).toEqual([{ uuid: "v2", amount: "5.00" }]);
-    });
-
-    for (const status of ["done", "down"]) {
-        test(`the engine could not be asked (${status}): the sale goes on without`, async () => {
-            const { store, desk, order, ledger } = await setupSpending({
-                answers: { spend: (_params, redemptions) => ({ status, redemptions }) },
-            });
-            await desk.addVoucher(order, { code: "v1" });
-            await desk.addVoucher(order, { code: "v2" });
-            const dialogs = watchDialogs(store);
-            expect(await desk.mayPay(order)).toBe(false);
-            expect(states(order)).toEqual(["v1 refused", "v2 refused"]);
-            expect(order.priceIncl).toBe(TOTAL);
-            expect(dialogs).toHaveLength(1);
-            expect(desk.standsBefore(order)).toBe(false);
-            // A look changes no total; the cashier may.
-            await desk.refresh(order);
-            expect(order.priceIncl).toBe(TOTAL);
-            desk.putBack(order, order.loyaltyEngineShown[0]);
-            expect(states(order)).toEqual(["v1 held", "v2 refused"]);
-            delete ledger.answers.spend;
-            expect(await desk.mayPay(order)).toBe(true);
-            expect(order.priceIncl).toBe(TOTAL - 5);
-            // What stayed aside becomes free.
-            desk.letGo(order);
-            await tick();
-            expect(ledger.params.uuids).toEqual(["v2"]);
-        });
-    }
-
-    test("offline nothing is sent, and the sale goes on without", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
-        await desk.addVoucher(order, { code: "v1" });
-        store.data.network.offline = true;
-        const dialogs = watchDialogs(store);
-        expect(await desk.mayPay(order)).toBe(false);
-        expect(dialogs[0].body).toMatch(/the till is offline/);
-        expect(order.priceIncl).toBe(TOTAL);
-        expect(desk.standsBefore(order)).toBe(false);
-        expect(times(ledger, "spend")).toBe(0);
-    });
-
-    test("a silent spend is looked at once; what is spent then is spent", async () => {
-        const { desk, order, ledger } = await setupSpending({
-            answers: {
-                spend: ({ claims }) => {
-                    spend(ledger, claims[0].uuid, claims[0].amount);
-                    return new Deferred();
-                },
-            },
-        });
-        await desk.addVoucher(order, { code: "v1" });
-        let result = null;
-        desk.mayPay(order).then((answer) => (result = answer));
-        await advanceTime(7900);
-        expect(result).toBe(null);
-        await advanceTime(200);
-        expect(result).toBe(true);
-        expect(times(ledger, "redemptions")).toBe(1);
-        expect(order.priceIncl).toBe(TOTAL - 5);
-    });
-
-    test("a frozen server takes 8 seconds, and the sale goes on without", async () => {
-        const silent = () => new Deferred();
-        const { store, desk, order } = await setupSpending({
-            answers: { spend: silent, redemptions: silent },
-        });
-        await desk.addVoucher(order, { code: "v1" });
-        const dialogs = watchDialogs(store);
-        let result = null;
-        desk.mayPay(order).then((answer) => (result = answer));
-        await advanceTime(7900);
-        expect(result).toBe(null);
-        await advanceTime(200);
-        expect(result).toBe(false);
-        expect(states(order)).toEqual(["v1 unknown"]);
-        expect(order.priceIncl).toBe(TOTAL);
-        expect(dialogs[0].body).toMatch(/Voucher v1: no answer in time/);
-        expect(dialogs[0].body).toMatch(/To ask again/);
-        expect(dialogs[0].body).toMatch(/points come back by themselves/);
-        expect(desk.standsBefore(order)).toBe(false);
-    });
-
-    test("the server does not know either: said otherwise, and as payable", async () => {
-        const { store, desk, order } = await setupSpending({
-            answers: {
-                spend: (_params, rows) => {
-                    rows[0].state = "unknown";
-                    return { status: "done", redemptions: rows };
-                },
-            },
-        });
-        await desk.addVoucher(order, { code: "v1" });
-        const dialogs = watchDialogs(store);
-        expect(await desk.mayPay(order)).toBe(false);
-        expect(dialogs[0].body).toMatch(/Voucher v1: not known whether redeemed/);
-        expect(dialogs[0].body).not.toMatch(/no answer in time|To ask again/);
-        expect(dialogs[0].body).toMatch(/points come back by themselves/);
-        expect(order.priceIncl).toBe(TOTAL);
-        expect(desk.standsBefore(order)).toBe(false);
-    });
-
-    test("no answer in time: a look learns that the server does not know", async () => {
-        const { store, desk, order, ledger } = await setupSpending({
-            answers: {
-                spend: (_params, rows) => {
-                    rows[0].state = "spending";
-                    return { status: "done", redemptions: rows };
-                },
-            },
-        });
-        const wordsOf = () => stateInWords(order.loyaltyEngineShown[0]).words;
-        await desk.addVoucher(order, { code: "v1" });
-        watchDialogs(store);
-        await desk.mayPay(order);
-        expect(wordsOf()).toMatch(/^no answer in time/);
-        await desk.refresh(order);
-        expect(wordsOf()).toMatch(/^no answer in time/);
-        ledger.rows[0].state = "unknown";
-        await desk.refresh(order);
-        expect(wordsOf()).toMatch(/^not known whether redeemed/);
-    });
-
-    for (const state of ["held", "spending", "unknown"]) {
-        test(`a silent spend of which the ledger says "${state}" is off the order`, async () => {
-            const { store, desk, order } = await setupSpending({
-                answers: {
-                    spend: (_params, rows) => {
-                        rows[0].state = state;
-                        return Promise.reject(new Error("gone"));
-                    },
-                },
-            });
-            await desk.addVoucher(order, { code: "v1" });
-            watchDialogs(store);
-            expect(await desk.mayPay(order)).toBe(false);
-            expect(states(order)).toEqual(["v1 unknown"]);
-            expect(order.priceIncl).toBe(TOTAL);
-        });
-    }
-
-    test("what is found spent after all comes back, while nobody has paid", async () => {
-        const { store, desk, order, ledger } = await setupSpending({
-            answers: {
-                spend: (_params, rows) => {
-                    rows[0].state = "unknown";
-                    return { status: "done", redemptions: rows };
-                },
-            },
-        });
-        await desk.addVoucher(order, { code: "v1" });
-        const payment = payIn(store, order, "cash");
-        watchDialogs(store);
-        await desk.mayPay(order);
-        expect(payment.amount).toBe(TOTAL);
-        const texts = watchNotifications(store);
-        spend(ledger, "v1", "5.00");
-        await advanceTime(2100);
-        expect(states(order)).toEqual(["v1 spent"]);
-        expect(payment.amount).toBeCloseTo(TOTAL - 5);
-        expect(texts).toEqual(["Redeemed after all, and on the order again: Voucher v1"]);
-    });
-
-    test("the customer reads of a voucher once, not of each state that it goes through", async () => {
-        const { desk, order } = await setupSpending();
-        const told = [];
-        effect(
-            batched((order) => {
-                const adapter = new CustomerDisplayPosAdapter();
-                adapter.formatOrderData(order);
-                told.push(adapter.data.loyaltyEngine?.vouchers);
-            }),
-            [order]
-        );
-        await desk.addVoucher(order, { code: "v1" });
-        await animationFrame();
-        expect(told.at(-1)).toEqual(["Voucher v1"]);
-        const before = told.length;
-        await desk.mayPay(order);
-        await animationFrame();
-        expect(states(order)).toEqual(["v1 spent"]);
-        expect(told.length).toBe(before);
-    });
-
-    test("what is found spent after a payment was taken changes no total", async () => {
-        const { store, desk, order, ledger } = await setupSpending({
-            answers: {
-                spend: (_params, rows) => {
-                    rows[0].state = "unknown";
-                    return { status: "done", redemptions: rows };
-                },
-            },
-        });
-        await desk.addVoucher(order, { code: "v1" });
-        watchDialogs(store);
-        await desk.mayPay(order);
-        payIn(store, order, "bank").setPaymentStatus("done");
-        spend(ledger, "v1", "5.00");
-        await advanceTime(2100);
-        expect(times(ledger, "redemptions")).toBe(1);
-        expect(states(order)).toEqual(["v1 unknown"]);
-        expect(order.priceIncl).toBe(TOTAL);
-    });
-
-    test("a voucher that the basket gives no right to is not burned, but let go", async () => {
-        const { desk, order, ledger } = await setupSpending({
-            answers: {
-                hold_voucher: (_params, rows) => {
-                    rows.push(voucher("v1", { min_amount: "100.00" }));
-                    return { status: "held", redemption: rows[0] };
-                },
-            },
-        });
-        await desk.addVoucher(order, { code: "v1" });
-        expect(order.priceIncl).toBe(TOTAL);
-        expect(desk.standsBefore(order)).toBe(false);
-        expect(await desk.mayPay(order)).toBe(true);
-        desk.letGo(order);
-        await tick();
-        expect(ledger.asked).toEqual(["hold_voucher", "release"]);
-    });
-
-    test("with a payment taken nothing is spent: it leaves the order", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
-        await desk.addVoucher(order, { code: "v1" });
-        payIn(store, order, "bank").setPaymentStatus("done");
-        const dialogs = watchDialogs(store);
-        expect(await desk.mayPay(order)).toBe(false);
-        expect(ledger.asked).toEqual(["hold_voucher", "release"]);
-        expect(order.priceIncl).toBe(TOTAL);
-        expect(dialogs[0].body).toMatch(/take what is still to pay/);
-        expect(dialogs[0].body).not.toMatch(/Nothing was charged/);
-        expect(desk.standsBefore(order)).toBe(false);
-    });
-
-    test("an order that was paid before keeps what was spent for it, and asks nobody", async () => {
-        const { desk, order, ledger } = await setupSpending();
-        await desk.addVoucher(order, { code: "v1" });
-        await desk.mayPay(order);
-        order.state = "paid";
-        expect(desk.standsBefore(order)).toBe(false);
-        // The server has refused to store it.
-        order.state = "draft";
-        expect(await desk.mayPay(order)).toBe(true);
-        expect(order.priceIncl).toBe(TOTAL - 5);
-        expect(times(ledger, "spend")).toBe(1);
-    });
-
-    const TEN_PERCENT = [{ type: "PERCENTAGE", value: "10", skus: [], venues: [] }];
-
-    async function burnAtOnce(answers = {}) {
-        const row = voucher("v1", { state: "spent", discounts: TEN_PERCENT });
-        const hold_voucher = (_params, rows) => {
-            rows.push(row);
-            return { status: "held", redemption: { ...row } };
-        };
-        const till = await setupSpending({ answers: { ...answers, hold_voucher } });
-        await till.desk.addVoucher(till.order, { code: "v1" });
-        return till;
-    }
-
-    test("burned at once: follows the basket, and is claimed when it comes to paying", async () => {
-        const { store, desk, order, ledger } = await burnAtOnce();
-        expect(order.priceIncl).toBeCloseTo(TOTAL - 1.79);
-        expect(order.loyaltyEngineIsClosed).toBe(false);
-        await addProduct(store, order);
-        const total = order.priceIncl;
-        const worth = order.loyaltyEngineValueOf(order.loyaltyEngineShown[0]);
-        expect(worth).toBeGreaterThan(1.79);
-        expect(desk.standsBefore(order)).toBe(true);
-        expect(await desk.mayPay(order)).toBe(true);
-        expect(ledger.params.claims).toEqual([{ uuid: "v1", amount: worth.toFixed(2) }]);
-        expect(order.priceIncl).toBe(total);
-        expect(order.loyaltyEngineIsClosed).toBe(true);
-        expect(desk.standsBefore(order)).toBe(false);
-    });
-
-    test("burned at once: it stays on the order, whatever becomes of the claim", async () => {
-        const { store, desk, order, ledger } = await burnAtOnce({
-            spend: () => ({ status: "busy" }),
-            redemptions: () => ({ status: "busy" }),
-        });
-        const total = order.priceIncl;
-        expect(await desk.mayPay(order)).toBe(true);
-        const payment = payIn(store, order, "bank");
-        payment.setPaymentStatus("done");
-        expect(await desk.mayPay(order)).toBe(true);
-        expect(order.priceIncl).toBe(total);
-        expect(states(order)).toEqual(["v1 spent"]);
-        expect(times(ledger, "release")).toBe(0);
-    });
-
-    test("burned at once, and given up: said, and told to the server", async () => {
-        const { store, desk, order, ledger } = await burnAtOnce();
-        const dialogs = watchDialogs(store, (props) => props.confirm?.());
-        await desk.remove(order, order.loyaltyEngineShown[0]);
-        expect(dialogs[0].body).toMatch(/A used voucher can't be used again/);
-        expect(ledger.rows[0].state).toBe("returning");
-        expect(order.priceIncl).toBe(TOTAL);
-    });
-
-    test("burned at once: its order becomes no other one's without a question", async () => {
-        const { store, desk, order, ledger } = await burnAtOnce();
-        let isSure = false;
-        const dialogs = watchDialogs(store, (props) => (isSure ? props.confirm() : props.cancel()));
-        expect(await desk.mayDissolve(order)).toBe(false);
-        expect(dialogs).toHaveLength(1);
-        expect(ledger.asked).toEqual(["hold_voucher"]);
-        isSure = true;
-        expect(await desk.mayDissolve(order)).toBe(true);
-        expect(ledger.rows[0].state).toBe("returning");
-    });
-
-    test("burned at once, and points: both are claimed by one press", async () => {
-        const { desk, order, ledger } = await burnAtOnce();
-        await desk.addPoints(order, { points: 200 });
-        const total = order.priceIncl;
-        expect(await desk.mayPay(order)).toBe(true);
-        expect(ledger.params.claims).toEqual([
-            { uuid: "v1", amount: "1.79" },
-            { uuid: "p1", amount: "2.00" },
-        ]);
-        expect(order.priceIncl).toBe(total);
-        expect(times(ledger, "spend")).toBe(1);
-    });
-
-    test("burned at once, and points refused: the voucher stays, and the next press claims it", async () => {
-        const { store, desk, order, ledger } = await burnAtOnce({
-            spend: (_params, rows) => {
-                rows[1].state = "refused";
-                return { status: "done", redemptions: rows };
-            },
-        });
-        await desk.addPoints(order, { points: 200 });
-        watchDialogs(store);
-        expect(await desk.mayPay(order)).toBe(false);
-        expect(states(order)).toEqual(["v1 spent", "p1 refused"]);
-        delete ledger.answers.spend;
-        expect(await desk.mayPay(order)).toBe(true);
-        expect(ledger.params.claims).toEqual([{ uuid: "v1", amount: "1.79" }]);
-    });
-
-    test("several: how far it is is looked at, and only when it takes long", async () => {
-        const answer = new Deferred();
-        const { desk, order, ledger } = await setupSpending({ answers: { spend: () => answer } });
-        await desk.addVoucher(order, { code: "v1" });
-        await desk.addVoucher(order, { code: "v2" });
-        const pressed = desk.mayPay(order);
-        await advanceTime(900);
-        expect(times(ledger, "redemptions")).toBe(0);
-        spend(ledger, "v1", "5.00");
-        await advanceTime(200);
-        expect(order.uiState.loyaltyEngine.step).toMatchObject({ done: 1, of: 2 });
-        spend(ledger, "v2", "5.00");
-        answer.resolve({ status: "done", redemptions: ledger.rows });
-        expect(await pressed).toBe(true);
-        await advanceTime(3000);
-        expect(times(ledger, "redemptions")).toBe(1);
-    });
-});
-
 describe("the basket is closed", () => {
     test("while something is spent, nothing changes", async () => {
         const answer = new Deferred();
-        const { store, desk, order, ledger } = await setupSpending({
+        const { store, gate, desk, order, ledger } = await setupSpending({
             answers: { spend: () => answer },
         });
         await desk.addVoucher(order, { code: "v1" });
-        const pressed = desk.mayPay(order);
+        const pressed = gate.mayPay(order);
         const texts = watchNotifications(store);
         await addProduct(store, order);
         await store.setDiscountFromUI(order.lines[0], 50);
@@ -901,9 +434,9 @@ describe("the basket is closed", () => {
     });
 
     test("afterwards a change asks: the basket as it is, or the redemption cancelled", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
+        const { store, gate, desk, order, ledger } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
-        await desk.mayPay(order);
+        await gate.mayPay(order);
         let isSure = false;
         const dialogs = watchDialogs(store, (props) => (isSure ? props.confirm() : props.cancel()));
         await addProduct(store, order);
@@ -918,195 +451,37 @@ describe("the basket is closed", () => {
     });
 
     test("goods that came another way are noticed before money moves", async () => {
-        const { store, desk, order } = await setupSpending();
+        const { store, gate, desk, order } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
-        await desk.mayPay(order);
-        expect(desk.standsBefore(order)).toBe(false);
+        await gate.mayPay(order);
+        expect(gate.standsBefore(order)).toBe(false);
         order.lines[0].setQuantity(2);
-        expect(desk.standsBefore(order)).toBe(true);
+        expect(gate.standsBefore(order)).toBe(true);
         const dialogs = watchDialogs(store, (props) => props.cancel());
-        expect(await desk.mayPay(order)).toBe(false);
+        expect(await gate.mayPay(order)).toBe(false);
         expect(dialogs[0].title).toBe("The basket is not the one that this was redeemed for");
         order.lines[0].setQuantity(3);
-        expect(desk.standsBefore(order)).toBe(false);
+        expect(gate.standsBefore(order)).toBe(false);
     });
 
     test("a tip is no goods", async () => {
-        const { store, desk, order } = await setupSpending();
+        const { store, gate, desk, order } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
-        await desk.mayPay(order);
+        await gate.mayPay(order);
         await store.setTip(3);
         expect(order.getTip()).toBe(3);
-        expect(desk.standsBefore(order)).toBe(false);
+        expect(gate.standsBefore(order)).toBe(false);
     });
 
     test("the prices stay when the customer's would be others", async () => {
-        const { store, desk, order } = await setupSpending();
+        const { store, gate, desk, order } = await setupSpending();
         const [pricelist, ...others] = store.models["product.pricelist"].getAll();
         expect(others.length).toBeGreaterThan(0);
         order.setPricelist(pricelist);
         await desk.addVoucher(order, { code: "v1" });
-        await desk.mayPay(order);
+        await gate.mayPay(order);
         order.setPricelist(others[0]);
         expect(order.pricelist_id.id).toBe(pricelist.id);
-    });
-});
-
-describe("known to this till", () => {
-    test("an order made here is not asked about", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
-        await store.syncAllOrders({ orders: [order] });
-        await desk.ensure(order);
-        expect(ledger.asked).toEqual([]);
-    });
-
-    test("an order from elsewhere is asked about once, again only if that failed", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
-        await store.syncAllOrders({ orders: [order] });
-        desk.known.clear();
-        ledger.rows.push(voucher());
-        ledger.answers.redemptions = () => ({ status: "busy" });
-        await desk.ensure(order);
-        expect(order.priceIncl).toBe(TOTAL);
-        delete ledger.answers.redemptions;
-        await desk.ensure(order);
-        await desk.ensure(order);
-        expect(ledger.asked).toEqual(["redemptions", "redemptions"]);
-        expect(order.priceIncl).toBe(TOTAL - 5);
-    });
-
-    const setupStrange = async (...rows) => {
-        const till = await setupSpending();
-        await till.store.syncAllOrders({ orders: [till.order] });
-        till.desk.known.clear();
-        till.ledger.rows.push(...rows);
-        till.texts = watchNotifications(till.store);
-        return till;
-    };
-
-    test("an order from elsewhere is looked up before it is paid, once", async () => {
-        const { desk, order, ledger } = await setupStrange();
-        expect(desk.standsBefore(order)).toBe(true);
-        expect(await desk.mayPay(order)).toBe(true);
-        expect(desk.standsBefore(order)).toBe(false);
-        expect(ledger.asked).toEqual(["redemptions"]);
-    });
-
-    test("what was spent for it elsewhere is on it before it is paid", async () => {
-        const row = voucher("v1", { state: "spent", frozen_amount: "5.00" });
-        const { desk, order, texts } = await setupStrange(row);
-        expect(await desk.mayPay(order)).toBe(false);
-        expect(order.priceIncl).toBe(TOTAL - 5);
-        expect(texts).toEqual(["Vouchers and points were checked again. Look at the total."]);
-        expect(await desk.mayPay(order)).toBe(true);
-    });
-
-    test("a look that runs is waited for, and not doubled", async () => {
-        const { desk, order, ledger } = await setupStrange();
-        const answer = new Deferred();
-        ledger.answers.redemptions = () => answer;
-        desk.ensure(order);
-        desk.ensure(order);
-        const pressed = desk.mayPay(order);
-        await tick();
-        answer.resolve({ status: "found", redemptions: [] });
-        expect(await pressed).toBe(true);
-        expect(ledger.asked).toEqual(["redemptions"]);
-    });
-
-    test("a server that can't say holds up no sale, and is not asked twice", async () => {
-        const { store, desk, order, ledger } = await setupStrange();
-        freeze(store, ledger);
-        const pressed = desk.mayPay(order);
-        expect(await duration(pressed)).toBeWithin(2900, 4900);
-        expect(await pressed).toBe(true);
-        expect(desk.standsBefore(order)).toBe(false);
-        expect(ledger.asked).toEqual(["redemptions"]);
-    });
-
-    test("nothing is added to an order from elsewhere before it is known", async () => {
-        const row = voucher("v1", { state: "spent", frozen_amount: "5.00" });
-        const { desk, order, ledger, texts } = await setupStrange(row);
-        ledger.answers.redemptions = () => ({ status: "failed" });
-        await desk.addVoucher(order, { code: "v2" });
-        expect(texts).toEqual([
-            "The server does not say what is redeemed on this order. Try again.",
-        ]);
-        expect(times(ledger, "hold_voucher")).toBe(0);
-        delete ledger.answers.redemptions;
-        await desk.addVoucher(order, { code: "v2" });
-        expect(states(order)).toEqual(["v1 spent", "v2 held"]);
-    });
-
-    test("with a discount of which nothing can be learnt the cashier decides", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
-        await desk.addVoucher(order, { code: "v1" });
-        await desk.mayPay(order);
-        desk.known.clear();
-        order.uiState.loyaltyEngine.redemptions = null;
-        ledger.answers.redemptions = () => ({ status: "failed" });
-        let isSure = false;
-        const dialogs = watchDialogs(store, (props) => (isSure ? props.confirm() : props.cancel()));
-        expect(await desk.mayPay(order)).toBe(false);
-        expect(order.priceIncl).toBe(TOTAL - 5);
-        isSure = true;
-        expect(await desk.mayPay(order)).toBe(false);
-        expect(dialogs.map(({ title }) => title)).toEqual([
-            "Vouchers and points can't be checked now",
-            "Vouchers and points can't be checked now",
-        ]);
-        expect(order.priceIncl).toBe(TOTAL);
-        expect(desk.standsBefore(order)).toBe(false);
-    });
-
-    test("what is still being spent elsewhere is followed until it is clear", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
-        await store.syncAllOrders({ orders: [order] });
-        desk.known.clear();
-        ledger.rows.push(voucher("v1", { state: "spending", frozen_amount: "5.00" }));
-        await desk.ensure(order);
-        expect(states(order)).toEqual(["v1 spending"]);
-        await advanceTime(2100);
-        ledger.rows[0].state = "spent";
-        await advanceTime(5100);
-        expect(states(order)).toEqual(["v1 spent"]);
-        await advanceTime(60000);
-        expect(times(ledger, "redemptions")).toBe(3);
-    });
-
-    test("what is dropped at the server is gone", async () => {
-        const { desk, order, ledger } = await setupSpending();
-        await desk.addVoucher(order, { code: "v1" });
-        Object.assign(ledger.rows[0], { state: "spent", is_dropped: true, frozen_amount: "5.00" });
-        await desk.refresh(order);
-        expect(order.priceIncl).toBe(TOTAL);
-        expect(desk.standsBefore(order)).toBe(false);
-    });
-
-    test("what is held is renewed while the order is worked on, and not for ever", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
-        store.router.state.current = "PaymentScreen";
-        await desk.addVoucher(order, { code: "v1" });
-        await advanceTime(2 * 60 * 1000);
-        await advanceTime(2 * 60 * 1000);
-        expect(times(ledger, "renew")).toBe(2);
-        expect(ledger.params).toMatchObject({ at_payment: true });
-        store.addNewOrder();
-        await advanceTime(2 * 60 * 1000);
-        expect(times(ledger, "renew")).toBe(2);
-        store.setOrder(order);
-        for (let i = 0; i < 40; i++) {
-            await advanceTime(2 * 60 * 1000);
-        }
-        expect(times(ledger, "renew")).toBeWithin(25, 31);
-    });
-
-    test("an order without redemptions is not renewed", async () => {
-        const { desk, order, ledger } = await setupSpending();
-        await desk.addVoucher(order, { code: "v1" });
-        await desk.remove(order, order.loyaltyEngineShown[0]);
-        await advanceTime(3600 * 1000);
-        expect(times(ledger, "renew")).toBe(0);
     });
 });
 
@@ -1118,9 +493,9 @@ describe("the order is deleted", () => {
     });
 
     test("the server gives back what was spent, then it may be deleted", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
+        const { store, gate, desk, order, ledger } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
-        await desk.mayPay(order);
+        await gate.mayPay(order);
         watchDialogs(store, ({ confirm }) => confirm());
         expect(await store.deleteOrders([order])).toBe(true);
         expect(times(ledger, "abandon")).toBe(1);
@@ -1128,12 +503,12 @@ describe("the order is deleted", () => {
     });
 
     test("the cashier is asked before something redeemed is given up", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
+        const { store, gate, desk, order, ledger } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
         const dialogs = watchDialogs(store, ({ cancel }) => cancel());
         await store.onDeleteOrder(order);
         expect(dialogs.map(({ title }) => `${title}`)).toEqual(["Existing orderlines"]);
-        await desk.mayPay(order);
+        await gate.mayPay(order);
         // Also by what asks nothing itself, such as the closing of the register
         expect(await store.deleteOrders([order])).toBe(false);
         expect(`${dialogs[1].title}`).toBe("Already redeemed. Delete the order?");
@@ -1155,13 +530,13 @@ describe("the order is deleted", () => {
     });
 
     test("offline: what is only held may go, what was spent may not", async () => {
-        const { store, desk, order } = await setupSpending();
+        const { store, gate, desk, order } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
         store.data.network.offline = true;
         expect(await store._onBeforeDeleteOrder(order)).toBe(true);
         store.data.network.offline = false;
         await desk.addVoucher(order, { code: "v2" });
-        await desk.mayPay(order);
+        await gate.mayPay(order);
         store.data.network.offline = true;
         const dialogs = watchDialogs(store, ({ confirm }) => confirm?.());
         expect(await store._onBeforeDeleteOrder(order)).toBe(false);
@@ -1174,9 +549,9 @@ describe("the order is deleted", () => {
     });
 
     test("the server gives back, and Odoo can't delete it: it stays, without the discount", async () => {
-        const { store, desk, order } = await setupSpending();
+        const { store, gate, desk, order } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
-        await desk.mayPay(order);
+        await gate.mayPay(order);
         patchWithCleanup(store.data, {
             call(model, method) {
                 return method === "action_pos_order_cancel"
@@ -1188,14 +563,14 @@ describe("the order is deleted", () => {
         await expect(store.deleteOrders([order])).rejects.toThrow("refused");
         expect(store.models["pos.order"].getBy("uuid", order.uuid)).toBe(order);
         expect(order.priceIncl).toBe(TOTAL);
-        expect(desk.standsBefore(order)).toBe(false);
+        expect(gate.standsBefore(order)).toBe(false);
         expect(order.loyaltyEngineIsClosed).toBe(false);
     });
 
     test("the server gives back, and its answer is lost: it stays, without the discount", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
+        const { store, gate, desk, order, ledger } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
-        await desk.mayPay(order);
+        await gate.mayPay(order);
         loseAnswer(ledger, "abandon");
         ledger.answers.release = (_params, redemptions) => ({ status: "done", redemptions });
         const dialogs = watchDialogs(store, ({ confirm }) => confirm?.());
@@ -1204,7 +579,7 @@ describe("the order is deleted", () => {
         expect(await deleted).toBe(false);
         expect(dialogs).toHaveLength(2);
         expect(order.priceIncl).toBe(TOTAL);
-        expect(desk.standsBefore(order)).toBe(false);
+        expect(gate.standsBefore(order)).toBe(false);
         // It is told again, and then it may go.
         await advanceTime(100);
         expect(states(order)).toEqual([]);
@@ -1212,10 +587,10 @@ describe("the order is deleted", () => {
     });
 
     test("of an order from elsewhere nothing is given up that is not known", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
+        const { store, gate, book, desk, order, ledger } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
-        await desk.mayPay(order);
-        desk.known.clear();
+        await gate.mayPay(order);
+        book.known.clear();
         order.uiState.loyaltyEngine.redemptions = null;
         ledger.answers.redemptions = () => ({ status: "failed" });
         watchDialogs(store, ({ confirm }) => confirm?.());
@@ -1239,7 +614,7 @@ describe("taken off first, then told", () => {
     const setupSpent = async () => {
         const till = await setupSpending();
         await till.desk.addVoucher(till.order, { code: "v1" });
-        await till.desk.mayPay(till.order);
+        await till.gate.mayPay(till.order);
         till.dialogs = watchDialogs(till.store, (props) => props.confirm?.());
         till.ledger.asked.length = 0;
         till.texts = watchNotifications(till.store);
@@ -1268,7 +643,7 @@ describe("taken off first, then told", () => {
 
     test("the server's answer is lost: it stays off, says so, and is told again", async () => {
         const till = await setupSpent();
-        const { desk, order, ledger } = till;
+        const { gate, order, ledger } = till;
         loseAnswer(ledger, "release");
         const answers = [];
         const removed = till.remove().then((answer) => answers.push(answer, states(order)));
@@ -1278,7 +653,7 @@ describe("taken off first, then told", () => {
             "Taken off. The server has not confirmed it yet, and is told again.",
         ]);
         expect(order.priceIncl).toBe(TOTAL);
-        expect(desk.standsBefore(order)).toBe(false);
+        expect(gate.standsBefore(order)).toBe(false);
         expect(order.loyaltyEngineIsClosed).toBe(false);
         await advanceTime(100);
         expect(ledger.asked).toEqual(["release", "release"]);
@@ -1287,11 +662,11 @@ describe("taken off first, then told", () => {
 
     test("the request is lost: it stays off, although the server has it as spent", async () => {
         const till = await setupSpent();
-        const { desk, order, ledger } = till;
+        const { book, desk, order, ledger } = till;
         ledger.answers.release = (_params, redemptions) => ({ status: "done", redemptions });
         await till.remove();
         expect(states(order)).toEqual(["v1 unknown"]);
-        await desk.refresh(order);
+        await book.refresh(order);
         expect(order.priceIncl).toBe(TOTAL);
         expect(times(ledger, "release")).toBe(2);
         // Paid without it, the server is told once more, and nobody waits.
@@ -1303,17 +678,17 @@ describe("taken off first, then told", () => {
     for (const status of ["at_payment", "copy"]) {
         test(`the server says no (${status}): it is back as it was`, async () => {
             const till = await setupSpent();
-            const { desk, order, ledger } = till;
+            const { gate, order, ledger } = till;
             ledger.answers.release = () => ({ status });
             order.lines[0].setQuantity(2);
-            expect(desk.standsBefore(order)).toBe(true);
+            expect(gate.standsBefore(order)).toBe(true);
             expect(await till.remove()).toBe(false);
             expect(states(order)).toEqual(["v1 spent"]);
             expect(till.texts[0]).toMatch(/Nothing was changed/);
             // The goods that it was redeemed for are still the others.
-            expect(desk.standsBefore(order)).toBe(true);
+            expect(gate.standsBefore(order)).toBe(true);
             order.lines[0].setQuantity(3);
-            expect(desk.standsBefore(order)).toBe(false);
+            expect(gate.standsBefore(order)).toBe(false);
             expect(order.priceIncl).toBeCloseTo(TOTAL - 5);
         });
     }
@@ -1344,37 +719,37 @@ describe("a server that says nothing", () => {
         expect(texts).toEqual([
             "The order could not be saved, so nothing can be redeemed with it.",
         ]);
-        expect(desk.isBusy(order)).toBe(false);
+        expect(order.loyaltyEngineIsBusy).toBe(false);
     });
 
     for (const isSpent of [false, true]) {
         test(`taking off what is ${
             isSpent ? "spent" : "held"
         } ends, and so does deleting`, async () => {
-            const { store, desk, order, ledger } = await setupSpending();
+            const { store, gate, desk, order, ledger } = await setupSpending();
             await desk.addVoucher(order, { code: "v1" });
             if (isSpent) {
-                await desk.mayPay(order);
+                await gate.mayPay(order);
             }
             watchDialogs(store, (props) => props.confirm?.());
             freeze(store, ledger);
             const removed = desk.remove(order, order.loyaltyEngineShown[0]);
             expect(await patience(removed)).toBeLessThan(13000);
-            expect(desk.isBusy(order)).toBe(false);
+            expect(order.loyaltyEngineIsBusy).toBe(false);
             expect(await patience(store._onBeforeDeleteOrder(order))).toBeLessThan(13000);
-            expect(desk.isBusy(order)).toBe(false);
+            expect(order.loyaltyEngineIsBusy).toBe(false);
         });
     }
 
     test("the step that spends takes 8 seconds", async () => {
-        const { store, desk, order, ledger } = await setupSpending();
+        const { store, gate, desk, order, ledger } = await setupSpending();
         await desk.addVoucher(order, { code: "v1" });
         await desk.addVoucher(order, { code: "v2" });
         watchDialogs(store);
         freeze(store, ledger);
-        expect(await duration(desk.mayPay(order))).toBeWithin(7900, 9900);
+        expect(await duration(gate.mayPay(order))).toBeWithin(7900, 9900);
         expect(order.priceIncl).toBe(TOTAL);
-        expect(desk.standsBefore(order)).toBe(false);
+        expect(gate.standsBefore(order)).toBe(false);
     });
 });
 

@@ -37,13 +37,13 @@ export class MemberPanel extends Component {
         );
         useEffect(
             () => {
-                this.redemptionDesk.ensure(this.props.order);
+                this.redemptionDesk.book.ensure(this.props.order);
             },
             () => [this.props.order.uuid, this.props.order.isSynced]
         );
         useExternalListener(window, "pos-network-online", () => {
             this.desk.onOnline(this.props.order);
-            this.redemptionDesk.ensure(this.props.order);
+            this.redemptionDesk.book.ensure(this.props.order);
         });
     }
 

@@ -74,6 +74,6 @@ export class RedemptionList extends Component {
     }
 
     refresh() {
-        this.desk.refresh(this.props.order);
+        this.desk.book.refresh(this.props.order);
     }
 }

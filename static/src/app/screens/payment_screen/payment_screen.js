@@ -31,14 +31,14 @@ patch(PaymentScreen.prototype, {
     },
 
     get loyaltyEngineIsBusy() {
-        return Boolean(this.pos.loyaltyEngineRedemptionDesk?.isBusy(this.currentOrder));
+        return Boolean(this.currentOrder?.loyaltyEngineIsBusy);
     },
 
     // With one single terminal the request leaves by itself: not before what is held was spent, and
     // that waits for a press.
     onMounted() {
-        const desk = this.pos.loyaltyEngineRedemptionDesk;
-        this.loyaltyEngineIsEntering = Boolean(desk?.standsBefore(this.currentOrder));
+        const gate = this.pos.loyaltyEnginePaymentGate;
+        this.loyaltyEngineIsEntering = Boolean(gate?.standsBefore(this.currentOrder));
         try {
             return super.onMounted(...arguments);
         } finally {
@@ -48,10 +48,10 @@ patch(PaymentScreen.prototype, {
 
     // The gate before money moves: send, retry, fast payment on adding a line, QR, cash machine.
     async sendPaymentRequest(line) {
-        const desk = this.pos.loyaltyEngineRedemptionDesk;
+        const gate = this.pos.loyaltyEnginePaymentGate;
         const order = line.pos_order_id;
-        if (desk?.standsBefore(order)) {
-            if (this.loyaltyEngineIsEntering || !(await desk.mayPay(order))) {
+        if (gate?.standsBefore(order)) {
+            if (this.loyaltyEngineIsEntering || !(await gate.mayPay(order))) {
                 return;
             }
             // A return's have no status.

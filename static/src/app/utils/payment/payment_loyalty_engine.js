@@ -192,7 +192,7 @@ export class PaymentLoyaltyEngine extends PaymentInterface {
         super.sendPaymentReversal(...arguments);
         const payment = this._payment(uuid);
         const order = payment.pos_order_id;
-        if (!this.points || this.points.desk.isBusy(order)) {
+        if (!this.points || order.loyaltyEngineIsBusy) {
             return false;
         }
         const answer = await this.points.undo(order, payment);
