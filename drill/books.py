@@ -258,6 +258,8 @@ class Books:
             self.found.note("discount for nothing", f"{uuid} is on a paid order and in no ledger")
         for reference in self._cases["differs"]:
             self.found.note("false alarm", f"the discount of {reference} is right")
+        for reference in self._cases["total"]:
+            self.found.note("false alarm", f"the total of order {reference} is right")
         self.found.flagged = sorted(
             (kind, reference) for kind, found in self._cases.items() for reference in found
         )

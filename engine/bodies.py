@@ -146,7 +146,7 @@ class SaleRedemption:
     """A voucher or points used on a sale: `kind` is "voucher" or "points", never a code.
 
     `amount` is what it took off, or paid, in currency units. `benefit_id` and `reward_id` are the
-    engine's; a code of a pool that the engine doesn't validate has none, and the pool as its reward.
+    engine's; a code that the engine doesn't validate has no benefit, and its pool as the reward.
     """
 
     kind: str
@@ -167,9 +167,9 @@ class SaleFacts:
     """All that may be told of a sale. Amounts are Decimal in currency units; None means untold.
 
     `earning_total` is what earns points: `total`, less what was paid with points where that earns
-    nothing, and with what vouchers and points took off where that earns too. `cashier_id` is an id, never a name: it takes no space and no "@".
-    `occurred_at` is the time of the sale, with its zone. BodyError for a value of another type or
-    out of bounds.
+    nothing, and with what vouchers and points took off where that earns too. `cashier_id` is an id,
+    never a name: it takes no space and no "@". `occurred_at` is the time of the sale, with its
+    zone. BodyError for a value of another type or out of bounds.
     """
 
     transaction_id: str

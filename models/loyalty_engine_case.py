@@ -30,6 +30,7 @@ class LoyaltyEngineCase(models.Model):
             ("missing", "Order Missing"),
             ("unbacked", "Discount without a Redemption"),
             ("differs", "Discount of Another Amount"),
+            ("total", "Sale of Another Total"),
             ("cancelled", "Sale of a Cancelled Order"),
         ],
         required=True,

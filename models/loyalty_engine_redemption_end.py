@@ -358,8 +358,9 @@ class LoyaltyEngineRedemption(models.Model):
 
     @api.model
     def _compare(self, redemption_uuid):
-        """Compare what a stored order gives for a settled redemption with what it should give. What
-        differs by more than the smallest unit of the currency is flagged, never corrected."""
+        """Compare what a stored order gives for a settled redemption with what it should give, and
+        its total with what its lines come to. What differs by more than the smallest unit of the
+        currency is flagged, never corrected."""
         row = self._row(redemption_uuid)
         order = self.env["pos.order"].search(
             [("uuid", "=", row["order_uuid"]), ("state", "not in", ("draft", "cancel"))], limit=1
@@ -377,6 +378,23 @@ class LoyaltyEngineRedemption(models.Model):
                     expected=f"{expected:f}",
                     name=row["name"],
                 ),
+            )
+        total = order._loyalty_engine_total_differs()
+        if total is not None:
+            self.env["loyalty.engine.case"]._open(
+                self.env["loyalty.engine"].browse(row["engine_id"]),
+                "total",
+                order.uuid,
+                self.env._("A sale of another total: %s", order.pos_reference),
+                self.env._(
+                    "The till sold this order for %(claimed)s; by the server's own sum its lines "
+                    "come to %(total)s. The sale stands as it is.",
+                    claimed=f"{order._loyalty_engine_money(order.amount_total):f}",
+                    total=f"{total:f}",
+                ),
+                config_id=row["config_id"],
+                order_uuid=order.uuid,
+                member_ref=row["member_ref"],
             )
         self.env.cr.execute(
             "UPDATE loyalty_engine_redemption SET is_compared = TRUE WHERE uuid = %s",

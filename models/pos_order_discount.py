@@ -12,6 +12,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from itertools import accumulate
 
 from odoo import models
@@ -479,6 +480,26 @@ class PosOrder(models.Model):
             if uuid:
                 given[uuid] -= to_units(total_of(base_line), self.currency_id)
         return {uuid: to_money(units, self.currency_id) for uuid, units in given.items()}
+
+    def _loyalty_engine_total_differs(self):
+        """What this order's lines come to, by Odoo's own sum, where that is another total than the
+        till's: a Decimal, with taxes; None where it is the same.
+
+        Smallest units more or less don't count, one for each tax: a till rounds the taxes of what
+        is taken back by themselves. Nor does the rounding of cash.
+        """
+        self.ensure_one()
+        base_lines = self._loyalty_engine_rounded_base_lines()
+        units = partial(to_units, currency=self.currency_id)
+        total = sum(units(total_of(line)) for line in base_lines)
+        allowed = max(1, len(self.lines.tax_ids_after_fiscal_position))
+        totals = {total}
+        if self.config_id.cash_rounding and self.config_id.rounding_method:
+            exact = float(to_money(total, self.currency_id))
+            totals.add(units(self.config_id.rounding_method.round(exact)))
+        if any(abs(units(self.amount_total) - each) <= allowed for each in totals):
+            return None
+        return to_money(total, self.currency_id)
 
     def _loyalty_engine_rounded_base_lines(self):
         """The base lines of this order, with amounts that add up to its total."""

@@ -152,6 +152,7 @@ class RedemptionCase(TillCase):
                     "price_unit": -off,
                 }
             )
+        order._compute_prices()
         return order
 
     def points(self):
@@ -798,6 +799,22 @@ class TestRedemption(RedemptionCase):
         (case,) = self.cases("differs")
         self.assertEqual(order.state, "paid")
         self.assertIn("5", case.what)
+        self.assertFalse(self.cases("total"))
+
+    def test_another_total_than_the_server_computes_is_flagged(self):
+        """Once for an order, whatever it carries; the sale stands as the till has sold it."""
+        points, voucher = self.spent_points(500), self.held(self.FIVE.code)
+        self.spend(voucher, **{voucher["uuid"]: "5"})
+        order = self.pay(points, voucher)
+        self.assertEqual(order.amount_total, 30)
+        order.amount_total = 29.5
+        self.recover()
+        (case,) = self.cases("total")
+        self.assertEqual(order.amount_total, 29.5)
+        self.assertEqual((case.order_uuid, case.member_ref), (order.uuid, self.member.id))
+        for total in ("29.50", "30.00"):
+            self.assertIn(total, case.what)
+        self.assertFalse(self.cases("differs"))
 
     def test_a_copy_recovers_nothing(self):
         redemption = self.spent_points(500)
