@@ -16,10 +16,11 @@ class PosLoyaltyEngine(TillController):
     transaction while the engine is asked, and says in one word what came of it."""
 
     @http.route("/pos_loyalty_engine/identify", type="jsonrpc", auth="user")
-    def identify(self, config_id, session_id, code):
+    def identify(self, config_id, session_id, code, is_guess=False):
         """Who a code belongs to, with the wallet.
 
         :param code: as scanned or typed, with or without the tenant's prefix; or the engine's id
+        :param is_guess: nothing in the shop has the code, and the till tries it
         :return: dict with ``status`` and, when it is "found", ``member`` and ``partner_id``
         """
         config = self._check_till(config_id, session_id)
@@ -29,8 +30,9 @@ class PosLoyaltyEngine(TillController):
         engine = config.loyalty_engine_id.sudo()
         if not engine:
             return {"status": "not_configured"}
+        is_guess = is_guess is True
         lookups = config.env["loyalty.engine.lookup"].sudo()
-        if wait := lookups._seconds_to_wait():
+        if wait := lookups._seconds_to_wait(is_guess):
             return {"status": "limited", "retry_after": wait}
         readings = engine._readings(code)
         partners, company = config.env["res.partner"], config.company_id
@@ -42,7 +44,7 @@ class PosLoyaltyEngine(TillController):
         points_value, deadline = engine._known_points_value(), engine.till_deadline
 
         answer = self._ask(engine, lambda client: self._find_member(client, readings, deadline))
-        lookups._record(missed=answer["status"] == "unknown")
+        lookups._record(answer["status"] == "unknown", is_guess)
         if answer["status"] == "unknown" and len(refs) > 1:
             return {"status": "ambiguous"}
         if answer["status"] != "found":
@@ -86,7 +88,7 @@ class PosLoyaltyEngine(TillController):
             return {"status": "limited", "retry_after": wait}
 
         answer = self._ask(engine, lambda client: client.get_user(member_ref))
-        lookups._record(missed=answer["status"] == "unknown")
+        lookups._record(answer["status"] == "unknown")
         if answer["status"] != "found":
             return {"status": answer["status"]}
         user = answer["value"]

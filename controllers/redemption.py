@@ -146,12 +146,14 @@ class RedemptionController(TillController):
         code="",
         benefit="",
         presented="picked",
+        is_guess=False,
     ):
         """Check a voucher without burning it, and hold it for an order.
 
         :param code: as scanned or typed; goes to the engine as it is
         :param benefit: the engine's id of a voucher that was chosen from the wallet, instead
         :param presented: how the member came onto the order: "scan", "typed" or "picked"
+        :param is_guess: nothing in the shop has the code, and the till tries it
         """
         config, terms = self._spending(config_id, session_id, "accepts_vouchers")
         engine = config.loyalty_engine_id.sudo()
@@ -159,8 +161,9 @@ class RedemptionController(TillController):
         member_ref = _text(member_ref, LONGEST_REF, optional=True)
         if engine.own_card_only and member_ref and presented != "scan":
             raise Refusal("needs_card")
+        is_guess = is_guess is True
         lookups = config.env["loyalty.engine.lookup"].sudo()
-        if wait := lookups._seconds_to_wait():
+        if wait := lookups._seconds_to_wait(is_guess):
             raise Refusal("limited", retry_after=wait)
         code = _text(code, LONGEST_CODE, optional=bool(benefit))
         own = config.env["loyalty.engine.code"]._find(engine, code) if code else None
@@ -177,7 +180,7 @@ class RedemptionController(TillController):
                 ),
                 rejected="rejected",
             )
-            lookups._record(missed=answer["status"] in ("unknown", "rejected"))
+            lookups._record(answer["status"] in ("unknown", "rejected"), is_guess)
             if answer["status"] != "found":
                 return answer
             values = self._checked_values(terms, *answer["value"], member_ref, order_uuid)
@@ -625,7 +628,7 @@ class RedemptionController(TillController):
             return call(client)
 
         answer = self._ask(engine, look_up_and_call)
-        lookups._record(missed=answer["status"] == "unknown")
+        lookups._record(answer["status"] == "unknown")
         return answer
 
     def _order_values(self, terms, order_uuid):

@@ -4,6 +4,8 @@ from odoo import api, fields, models
 
 # What a cashier may ask of the engine. A busy till identifies a member every ten seconds or so;
 # whoever tries account numbers one after the other meets the second limit long before a match.
+# Codes that a till merely tries, because no product has them, have misses of their own: a shop
+# that lacks some products must not keep its members waiting.
 LOOKUPS_PER_MINUTE = 60
 MISSES_PER_WINDOW = 20
 MISS_WINDOW = timedelta(minutes=10)
@@ -22,19 +24,23 @@ class LoyaltyEngineLookup(models.Model):
     user_id = fields.Many2one("res.users", required=True, ondelete="cascade")
     asked_at = fields.Datetime(required=True)
     missed = fields.Boolean(required=True)
+    is_guess = fields.Boolean(required=True, default=False)
 
     _user_asked_idx = models.Index("(user_id, asked_at)")
 
     @api.model
-    def _seconds_to_wait(self):
-        """Seconds until the current user may look up again; 0 = at once."""
+    def _seconds_to_wait(self, is_guess=False):
+        """Seconds until the current user may look up again; 0 = at once.
+
+        :param is_guess: nobody says that it is a member's code, or a voucher's
+        """
         now = self.env.cr.now()
         self.env.cr.execute(
             """
             SELECT count(*) FILTER (WHERE asked_at > %(minute)s),
-                   count(*) FILTER (WHERE missed),
+                   count(*) FILTER (WHERE missed AND is_guess = %(is_guess)s),
                    min(asked_at) FILTER (WHERE asked_at > %(minute)s),
-                   min(asked_at) FILTER (WHERE missed)
+                   min(asked_at) FILTER (WHERE missed AND is_guess = %(is_guess)s)
               FROM loyalty_engine_lookup
              WHERE user_id = %(user)s AND asked_at > %(window)s
             """,
@@ -42,6 +48,7 @@ class LoyaltyEngineLookup(models.Model):
                 "user": self.env.uid,
                 "minute": now - timedelta(minutes=1),
                 "window": now - MISS_WINDOW,
+                "is_guess": is_guess,
             },
         )
         asked, missed, first_asked, first_missed = self.env.cr.fetchone()
@@ -53,10 +60,11 @@ class LoyaltyEngineLookup(models.Model):
         return -(-(until - now).total_seconds() // 1)
 
     @api.model
-    def _record(self, missed):
+    def _record(self, missed, is_guess=False):
         self.env.cr.execute(
-            "INSERT INTO loyalty_engine_lookup (user_id, asked_at, missed) VALUES (%s, %s, %s)",
-            (self.env.uid, self.env.cr.now(), missed),
+            "INSERT INTO loyalty_engine_lookup (user_id, asked_at, missed, is_guess)"
+            " VALUES (%s, %s, %s, %s)",
+            (self.env.uid, self.env.cr.now(), missed, is_guess),
         )
 
     @api.autovacuum

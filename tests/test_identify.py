@@ -185,6 +185,18 @@ class TestIdentify(TillCase):
         with patch.object(loyalty_engine_lookup, "LOOKUPS_PER_MINUTE", 3):
             self.assertEqual(self.identify(self.member.id)["status"], "limited")
 
+    def test_codes_that_are_merely_tried_keep_no_member_waiting(self):
+        """Products that the shop lacks: their misses count among themselves."""
+        with patch.object(loyalty_engine_lookup, "MISSES_PER_WINDOW", 3):
+            for number in range(3):
+                answer = self.ask("identify", code=f"99999{number}", is_guess=True)
+                self.assertEqual(answer["status"], "unknown")
+            self.assertEqual(self.ask("identify", code="1", is_guess=True)["status"], "limited")
+            self.assertEqual(self.identify(self.member.id)["status"], "found")
+            for number in range(3):
+                self.assertEqual(self.identify(f"99999{number}")["status"], "unknown")
+            self.assertEqual(self.identify(self.member.id)["status"], "limited")
+
     # === Who may ask ===
 
     def assertForbidden(self, route="identify", **params):
@@ -203,7 +215,7 @@ class TestIdentify(TillCase):
     def test_goes_on_in_the_company_of_the_till(self):
         companies = []
 
-        def note(lookups):
+        def note(lookups, _is_guess):
             companies.append(lookups.env.company)
             return 0
 

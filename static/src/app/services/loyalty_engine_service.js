@@ -121,6 +121,8 @@ export class LoyaltyEngineService {
      * Ask who the member with this code is.
      *
      * @param {string} code as scanned or typed, or the engine's id of a member
+     * @param {Object} [options]
+     * @param {boolean} [options.isGuess] nothing in the shop has the code, and the till tries it
      * @returns {Promise<{
      *  status: "found" | "unknown" | "ambiguous" | "restricted" | "slow" | "down" | "limited"
      *      | "refused" | "not_configured" | "offline" | "failed",
@@ -139,8 +141,9 @@ export class LoyaltyEngineService {
      *  what one point is worth in the company's currency, null = unknown; `readAt` in ISO 8601;
      *  `retryAfter` in seconds with "limited"
      */
-    async identify(code) {
-        const answer = await this._ask("identify", { code }, this.timeLimit + GRACE);
+    async identify(code, { isGuess = false } = {}) {
+        const question = { code, is_guess: isGuess };
+        const answer = await this._ask("identify", question, this.timeLimit + GRACE);
         if (answer.status === "found") {
             const { member } = answer;
             return {
@@ -231,6 +234,7 @@ export class LoyaltyEngineService {
      * @param {string} [voucher.benefit] the engine's id of a voucher in the wallet
      * @param {string} [voucher.memberRef] the engine's id of the member; "" = nobody's
      * @param {"scan" | "typed" | "picked"} [voucher.presented] how the member came onto the order
+     * @param {boolean} [voucher.isGuess] nothing in the shop has the code, and the till tries it
      * @returns {Promise<{
      *  status: "held" | "held_elsewhere" | "unknown" | "unreadable" | "limit" | "needs_card"
      *      | "refused" | string,
@@ -240,8 +244,11 @@ export class LoyaltyEngineService {
      * }>} `redemption` with "held", `reason` with "refused" and "limit" where there is one, `where`
      *  (a till) with "held_elsewhere"
      */
-    async holdVoucher(orderUuid, { code, benefit, memberRef = "", presented = "picked" }) {
-        const voucher = benefit ? { benefit } : { code };
+    async holdVoucher(
+        orderUuid,
+        { code, benefit, memberRef = "", presented = "picked", isGuess = false }
+    ) {
+        const voucher = benefit ? { benefit } : { code, is_guess: isGuess };
         const answer = await this._ask(
             "hold_voucher",
             { order_uuid: orderUuid, member_ref: memberRef, presented, ...voucher },

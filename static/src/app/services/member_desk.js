@@ -177,7 +177,8 @@ export class MemberDesk {
         if (isClaimed) {
             order.setLoyaltyEngineMember({ code });
         }
-        const answer = await this._lookUp(order, code, before);
+        const isGuess = !this._isMembers(code);
+        const answer = await this._lookUp(order, code, before, { isGuess });
         if (answer.status === "superseded") {
             return;
         }
@@ -193,8 +194,8 @@ export class MemberDesk {
         } else if (NO_MEMBER.has(answer.status)) {
             this.tell(answer, code, order);
         } else {
-            this.pausedUntil = Date.now() + PAUSE_AFTER_TROUBLE;
-            if (!this._isMembers(code)) {
+            this._pauseAfter(answer);
+            if (isGuess) {
                 await notFound();
             } else if (!before?.ref && before?.code !== code && !this._mustStay(order, code)) {
                 // It may be a product's, too: a member who is known stays.
@@ -224,9 +225,9 @@ export class MemberDesk {
         }
         if (answer && answer.status !== "unknown") {
             if (answer.status !== "held") {
-                this.pausedUntil = ENGINE_TROUBLE.has(answer.status)
-                    ? Date.now() + PAUSE_AFTER_TROUBLE
-                    : this.pausedUntil;
+                if (ENGINE_TROUBLE.has(answer.status)) {
+                    this._pauseAfter(answer);
+                }
                 this.pos.notification.add(holdInWords(answer), { type: "warning" });
             }
             return;
@@ -242,6 +243,11 @@ export class MemberDesk {
         } else {
             this.tell({ status: "unknown" }, code, order);
         }
+    }
+
+    /** Codes that nobody says are a member's can wait: told once, and not with each scan. */
+    _pauseAfter({ retryAfter }) {
+        this.pausedUntil = Date.now() + (retryAfter * 1000 || PAUSE_AFTER_TROUBLE);
     }
 
     /** Put a code on the order that could not be checked: it may be another member's. */
@@ -361,13 +367,13 @@ export class MemberDesk {
     }
 
     /** The one place that waits for the engine. */
-    async _lookUp(order, code, before) {
+    async _lookUp(order, code, before, options) {
         const lookup = { before, code };
         this.lookups.set(order.uuid, lookup);
         order.uiState.loyaltyEngine.lookingUp = code;
         // What is being done for the order is done for the member who is on it.
         await this.redemptions.steps.untilFree(order);
-        const answer = await this.service.identify(code);
+        const answer = await this.service.identify(code, options);
         await this.redemptions.steps.untilFree(order);
         // Another scan came, the member was removed, or the order is paid or gone.
         const isWanted =

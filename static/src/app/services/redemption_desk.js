@@ -81,8 +81,8 @@ export class RedemptionDesk {
      * Hold a voucher for an order.
      *
      * @param {Object} order
-     * @param {{code?: string, benefit?: string}} voucher the code as scanned or typed, or the
-     *  engine's id of a voucher in the wallet
+     * @param {{code?: string, benefit?: string, isGuess?: boolean}} voucher the code as scanned or
+     *  typed, or the engine's id of a voucher in the wallet; `isGuess`: nobody says that it is one
      * @param {Object} [options]
      * @param {boolean} [options.isSilent] the caller tells the cashier the result
      * @returns {Promise<{status: string}>} "held", or why not: see `holdInWords`
@@ -573,7 +573,7 @@ export class RedemptionDesk {
      */
     offer(order, code) {
         return this.offersVouchers(order) && !isReturn(order) && !isGtin(code)
-            ? this.addVoucher(order, { code }, { isSilent: true })
+            ? this.addVoucher(order, { code, isGuess: true }, { isSilent: true })
             : null;
     }
 

@@ -55,7 +55,12 @@ test("identify sends till and code and reads the member", async () => {
         },
         partnerId: 12,
     });
-    expect.verifySteps([{ config_id: 3, session_id: 7, code: "1000001" }]);
+    await service.identify("1000001", { isGuess: true });
+    const asked = { config_id: 3, session_id: 7, code: "1000001" };
+    expect.verifySteps([
+        { ...asked, is_guess: false },
+        { ...asked, is_guess: true },
+    ]);
 });
 
 test("what is not known is not taken for zero", async () => {
@@ -65,7 +70,7 @@ test("what is not known is not taken for zero", async () => {
     expect(member.pointValue).toBe(null);
     expect(member.name).toBe(false);
     expect(partnerId).toBe(false);
-    expect.verifySteps([{ config_id: 3, session_id: 7, code: "1000001" }]);
+    expect.verifySteps([{ config_id: 3, session_id: 7, code: "1000001", is_guess: false }]);
 });
 
 test("each trouble of the engine comes through", async () => {
@@ -82,13 +87,15 @@ test("each trouble of the engine comes through", async () => {
     for (const status of statuses) {
         expect(await service.identify(status)).toEqual({ status });
     }
-    expect.verifySteps(statuses.map((code) => ({ config_id: 3, session_id: 7, code })));
+    expect.verifySteps(
+        statuses.map((code) => ({ config_id: 3, session_id: 7, code, is_guess: false }))
+    );
 });
 
 test("limited says how long to wait", async () => {
     await serve("identify", () => ({ status: "limited", retry_after: 42 }));
     expect(await service.identify("x")).toEqual({ status: "limited", retryAfter: 42 });
-    expect.verifySteps([{ config_id: 3, session_id: 7, code: "x" }]);
+    expect.verifySteps([{ config_id: 3, session_id: 7, code: "x", is_guess: false }]);
 });
 
 test("an answer that nobody agreed on is a failure", async () => {
@@ -97,7 +104,9 @@ test("an answer that nobody agreed on is a failure", async () => {
     for (const code in answers) {
         expect(await service.identify(code)).toEqual({ status: "failed" });
     }
-    expect.verifySteps(["0", "1", "2"].map((code) => ({ config_id: 3, session_id: 7, code })));
+    expect.verifySteps(
+        ["0", "1", "2"].map((code) => ({ config_id: 3, session_id: 7, code, is_guess: false }))
+    );
 });
 
 test("an offline till asks nobody", async () => {
@@ -127,7 +136,7 @@ test("the till's own clock ends a look-up one second after the server's", async 
     expect(answer).toBe(null);
     await advanceTime(200);
     expect(answer).toEqual({ status: "slow" });
-    expect.verifySteps([{ config_id: 3, session_id: 7, code: "1000001" }]);
+    expect.verifySteps([{ config_id: 3, session_id: 7, code: "1000001", is_guess: false }]);
 });
 
 test("linking says linked or taken", async () => {
@@ -214,7 +223,7 @@ test("a voucher is held by its code as it is, or by the engine's id", async () =
     await service.holdVoucher("order-1", { benefit: "b1" });
     const asked = { ...TILL, order_uuid: "order-1" };
     expect.verifySteps([
-        { ...asked, member_ref: "m", presented: "scan", code: " pro MO\t3xp " },
+        { ...asked, member_ref: "m", presented: "scan", code: " pro MO\t3xp ", is_guess: false },
         { ...asked, member_ref: "", presented: "picked", benefit: "b1" },
     ]);
 });

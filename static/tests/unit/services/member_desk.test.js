@@ -280,6 +280,17 @@ test("while the engine does not answer, only codes that name a member are offere
     expect(desk.mayOffer(scanned("another"))).toBe(true);
 });
 
+test("codes that are merely tried wait for as long as the server says", async () => {
+    const { desk } = await setupTill({ stranger: { status: "limited", retry_after: 240 } });
+    await desk.offer("stranger", () => expect.step("not found"));
+    expect.verifySteps(["not found"]);
+    await advanceTime(61 * 1000);
+    expect(desk.mayOffer(scanned("another"))).toBe(false);
+    expect(desk.mayOffer(scanned("1234567"))).toBe(true);
+    await advanceTime(180 * 1000);
+    expect(desk.mayOffer(scanned("another"))).toBe(true);
+});
+
 test("offline, a code with the shop's prefix is a member's, and what may be a product's is not", async () => {
     const { store, desk, order } = await setupTill({}, { member_code_prefix: "LOY-" });
     store.data.network.offline = true;
