@@ -302,7 +302,7 @@ class RedemptionController(TillController):
         return {
             "is_local": True,
             "name": own.name,
-            "reward_ref": f"own {own.name}"[:512],
+            "reward_ref": f"own {own.name}"[:LONGEST_KEY],
             "code": own.code,
             "code_shown": shortened(own.code),
             "claim_key": ledger._claim_key(f"own {terms.engine_id}", own.code),

@@ -87,6 +87,12 @@ SAMPLE_SALE = SaleFacts(
             reward_id="00000000-0000-4000-8000-000000000003",
         ),
         SaleRedemption(
+            kind="voucher",
+            redemption_id="00000000-0000-4000-8000-000000000005",
+            amount=Decimal("1.00"),
+            reward_id="own sample",
+        ),
+        SaleRedemption(
             kind="points",
             redemption_id="00000000-0000-4000-8000-000000000004",
             points=Decimal(100),

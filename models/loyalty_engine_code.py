@@ -16,7 +16,12 @@ class LoyaltyEngineCode(models.Model):
 
     engine_id = fields.Many2one("loyalty.engine", required=True, index=True, ondelete="cascade")
     company_id = fields.Many2one(related="engine_id.company_id", store=True, index=True)
-    name = fields.Char(string="Reward", required=True)
+    name = fields.Char(
+        string="Reward",
+        required=True,
+        help="The same for all codes of a pool. The Loyalty Engine is told of it with each sale: "
+        "no name of a person.",
+    )
     code = fields.Char(
         required=True, trim=False, help="Taken as it is, capitals and blanks included."
     )

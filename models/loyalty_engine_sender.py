@@ -342,15 +342,16 @@ class LoyaltyEngineSender(models.AbstractModel):
             uuid: {"benefit_id": benefit_ref or None, "reward_id": reward_ref or None}
             for uuid, benefit_ref, reward_ref in self.env.cr.fetchall()
         }
-        try:
-            redemptions = tuple(
-                replace(used, **known.get(used.redemption_id, {})) for used in sale.redemptions
-            )
-        except BodyError as error:
-            # No report is lost to an id that can't be told.
-            _logger.warning("Sale %s without its vouchers' ids: %s", sale.transaction_id, error)
-            return sale
-        return replace(sale, redemptions=redemptions)
+
+        def named(used):
+            try:
+                return replace(used, **known.get(used.redemption_id, {}))
+            except BodyError as error:
+                # No report is lost to an id that can't be told.
+                _logger.warning("Sale %s without a voucher's id: %s", sale.transaction_id, error)
+                return used
+
+        return replace(sale, redemptions=tuple(map(named, sale.redemptions)))
 
     @api.model
     def _post(self, engine, client, pace, threads, claimed):

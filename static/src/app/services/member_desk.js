@@ -194,7 +194,7 @@ export class MemberDesk {
         } else if (NO_MEMBER.has(answer.status)) {
             this.tell(answer, code, order);
         } else {
-            this._pauseAfter(answer);
+            this._pauseAfter(isGuess ? answer : {});
             if (isGuess) {
                 await notFound();
             } else if (!before?.ref && before?.code !== code && !this._mustStay(order, code)) {

@@ -260,8 +260,8 @@ export class PaymentGate {
         const uuids = unspent.map(({ uuid }) => uuid);
         this.book.set(
             order,
-            this._without(
-                order,
+            without(
+                this.book.all(order),
                 unspent,
                 "refused",
                 _t("not redeemed: a payment was already taken")

@@ -272,7 +272,7 @@ describe("not taken", () => {
         const till = await setupPoints();
         const line = await till.add(5);
         const wait = new Deferred();
-        const step = till.desk._during(till.order, { kind: "look" }, () => wait);
+        const step = till.desk.steps.during(till.order, { kind: "look" }, () => wait);
         expect(till.points.whyNot(till.order, line)).toInclude("being worked on");
         expect(await till.terminal.sendPaymentReversal(line.uuid)).toBe(false);
         wait.resolve();
@@ -567,7 +567,7 @@ describe("a server that says nothing", () => {
             kinds.add(till.order.uiState.loyaltyEngine.step?.kind)
         );
         expect(line.payment_status).toBe("retry");
-        expect(till.desk.isBusy(till.order)).toBe(false);
+        expect(till.order.loyaltyEngineIsBusy).toBe(false);
         return { ms, kinds, line };
     };
 
@@ -626,7 +626,7 @@ describe("a server that says nothing", () => {
         await till.screen.sendPaymentRequest(line);
         freeze(till.store, till.ledger);
         expect(await patience(till.screen.sendPaymentReverse(line))).toBeLessThan(13000);
-        expect(till.desk.isBusy(till.order)).toBe(false);
+        expect(till.order.loyaltyEngineIsBusy).toBe(false);
     });
 });
 

@@ -65,7 +65,7 @@ test("everything is spent before the terminal is asked", async () => {
     const screen = await mountScreen(till);
     await till.desk.addVoucher(till.order, { code: "v1" });
     await screen.addNewPaymentLine(method);
-    await till.desk.spends.get(till.order.uuid);
+    await till.gate.spends.get(till.order.uuid);
     await tick();
     expect.verifySteps(["spend", "charge 12.85"]);
 });
@@ -151,7 +151,7 @@ for (const [name, change] of [
         await till.desk.addVoucher(till.order, { code: "v1" });
         await screen.addNewPaymentLine(method);
         const [line] = till.order.payment_ids;
-        patchWithCleanup(till.desk, {
+        patchWithCleanup(till.gate, {
             async mayPay() {
                 const mayPay = await super.mayPay(...arguments);
                 change(till, line);
@@ -260,7 +260,7 @@ test("nobody validates while something is being spent", async () => {
     pay(till);
     const presses = [validate(till), validate(till)];
     till.store.setOrder(till.order);
-    await waitUntil(() => till.desk.isBusy(till.order));
+    await waitUntil(() => till.order.loyaltyEngineIsBusy);
     await till.store.validateOrderFast(till.store.models["pos.payment.method"].get(2));
     expect(till.order.payment_ids).toHaveLength(1);
     spend(till.ledger, "v1", "5.00");

@@ -309,7 +309,7 @@ describe("add and take off", () => {
         await desk.addPoints(order, { points: 200 });
         order.setPartner(plain);
         await waitUntil(() => !order.loyaltyEngineMember);
-        await desk.untilFree(order);
+        await desk.steps.untilFree(order);
         expect(states(order)).toEqual([]);
         expect(order.pricelist_id).toBe(pricelist);
     });
