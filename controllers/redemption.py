@@ -78,13 +78,15 @@ class RedemptionController(TillController):
     # === Vouchers ===
 
     @route("vouchers")
-    def vouchers(self, config_id, session_id, member_ref):
+    def vouchers(self, config_id, session_id, member_ref, order_uuid=""):
         """The vouchers in a member's wallet, with what they are worth and whether they are free.
 
+        :param order_uuid: the order that they would be for: what is on it already is told apart
         :return: dict with ``status`` "found" and ``vouchers``, or why there are none
         """
         config, terms = self._spending(config_id, session_id, "accepts_vouchers")
         member_ref = _text(member_ref, LONGEST_REF)
+        order_uuid = _text(order_uuid, LONGEST_KEY, optional=True)
         engine = config.loyalty_engine_id.sudo()
 
         answer = self._ask_about(
@@ -104,11 +106,11 @@ class RedemptionController(TillController):
             used=USED_STATES,
             since=request.env.cr.now() - REUSED_AFTER,
         )
-        where = {row["benefit_ref"]: row["till"] or "" for row in claims}
+        claimed = {row["benefit_ref"]: row for row in claims}
         return {
             "status": "found",
             "vouchers": [
-                self._card(terms, benefit, raw, where.get(benefit.id))
+                self._card(terms, benefit, raw, claimed.get(benefit.id), order_uuid)
                 for benefit, raw in answer["value"]
             ],
         }
@@ -159,7 +161,8 @@ class RedemptionController(TillController):
         engine = config.loyalty_engine_id.sudo()
         order_uuid = _text(order_uuid, LONGEST_KEY)
         member_ref = _text(member_ref, LONGEST_REF, optional=True)
-        if engine.own_card_only and member_ref and presented != "scan":
+        # A code is its bearer's; what is chosen from a wallet is a member's.
+        if engine.own_card_only and (member_ref or benefit) and presented != "scan":
             raise Refusal("needs_card")
         is_guess = is_guess is True
         lookups = config.env["loyalty.engine.lookup"].sudo()
@@ -310,8 +313,11 @@ class RedemptionController(TillController):
             "min_amount": own.min_amount or None,
         }
 
-    def _card(self, terms, benefit, raw, where):
-        """A voucher of the wallet as the till shows it."""
+    def _card(self, terms, benefit, raw, claim, order_uuid):
+        """A voucher of the wallet as the till shows it.
+
+        :param claim: the row of the ledger that has it, or None
+        """
         reward = benefit.reward
         state, discounts = "usable", None
         try:
@@ -320,12 +326,14 @@ class RedemptionController(TillController):
             state = "unreadable"
         if not discounts:
             state = "unreadable"
+        elif reward and reward.currency and reward.currency.upper() != terms.currency:
+            state = "other_currency"
         elif not any(not one.venues or terms.venue in one.venues for one in discounts) or (
             reward and reward.venues and terms.venue not in reward.venues
         ):
             state = "other_venue"
-        if where is not None:
-            state = "held"
+        if claim:
+            state = "on_order" if claim["order_uuid"] == order_uuid else "held"
         if _is_expired(benefit):
             state = "expired"
         if benefit.burned_at:
@@ -340,7 +348,7 @@ class RedemptionController(TillController):
             "min_amount": _plain(terms.reward_amount(reward and reward.min_amount)),
             "max_amount": _plain(terms.reward_amount(reward and reward.max_amount)),
             "state": state,
-            "where": where or "",
+            "where": (claim and claim["till"]) or "",
         }
 
     # === Points ===
@@ -461,7 +469,8 @@ class RedemptionController(TillController):
         lookups = config.env["loyalty.engine.lookup"].sudo()
         if wait := lookups._seconds_to_wait():
             raise Refusal("limited", retry_after=wait)
-        if not isinstance(pin, str) or not consteq(pin, engine.manager_pin or ""):
+        is_text = isinstance(pin, str) and pin.isascii()
+        if not is_text or not consteq(pin, engine.manager_pin or ""):
             if pin:
                 lookups._record(missed=True)
             raise Refusal("needs_pin", is_wrong=bool(pin))

@@ -125,7 +125,9 @@ class LoyaltyEngine(models.Model):
         string="Person to Tell",
         required=True,
         default=lambda self: self.env.user,
-        help="Gets an activity when sales can't be reported or the credentials are refused.",
+        domain="[('share', '=', False), ('company_ids', 'in', company_id)]",
+        help="Gets an activity when sales can't be reported, the credentials are refused, or points "
+        "or vouchers need a person.",
     )
 
     environment = fields.Selection(
@@ -303,6 +305,8 @@ class LoyaltyEngine(models.Model):
     trouble_count = fields.Integer(compute="_compute_report_counts")
     failed_count = fields.Integer(compute="_compute_report_counts")
     waiting_count = fields.Integer(compute="_compute_report_counts")
+    rests_until = fields.Datetime(compute="_compute_rest")
+    rest_reason = fields.Char(compute="_compute_rest")
 
     @api.depends("environment")
     def _compute_addresses(self):
@@ -335,6 +339,13 @@ class LoyaltyEngine(models.Model):
         current = self._current_database_uuid()
         for engine in self:
             engine.is_other_database = engine.database_uuid != current
+
+    def _compute_rest(self):
+        for engine in self:
+            health = engine._health()
+            is_resting = health.resume_at and health.resume_at > self.env.cr.now()
+            engine.rests_until = is_resting and health.resume_at
+            engine.rest_reason = is_resting and health.reason
 
     def _compute_report_counts(self):
         for name, condition in (
@@ -496,7 +507,12 @@ class LoyaltyEngine(models.Model):
             "id": self.id,
             "name": self.name,
             "points_value": self._known_points_value(),
-            "estimated_points_per_unit": self.estimated_points_per_unit,
+            # What is not reported earns nothing.
+            "estimated_points_per_unit": (
+                self.estimated_points_per_unit
+                if self.reporting != "off" and not self.is_other_database
+                else 0
+            ),
             "time_limit": self.till_deadline,
             "member_code_prefix": self.member_code_prefix or "",
         }
@@ -552,8 +568,8 @@ class LoyaltyEngine(models.Model):
         return [code]
 
     def _alert(self, summary):
-        """Tell the responsible person, in one activity however often it happens; never raises. What
-        it is told about was just written down, and stays."""
+        """Tell the responsible person, in one activity for each ``summary`` however often that
+        happens; never raises. What it is told about was just written down, and stays."""
         try:
             with self.env.cr.savepoint():
                 self._alert_person(summary)
@@ -564,15 +580,28 @@ class LoyaltyEngine(models.Model):
         warning = self.env.ref("mail.mail_activity_data_warning")
         for engine in self.sudo():
             opened = engine.activity_ids.filtered(
-                lambda activity: activity.activity_type_id == warning and activity.automated
+                lambda activity: (
+                    activity.activity_type_id == warning
+                    and activity.automated
+                    and activity.summary == summary
+                )
             )
-            if opened:
-                opened[0].summary = summary
-            else:
+            if not opened:
                 engine.with_context(mail_activity_quick_update=True).activity_schedule(
                     "mail.mail_activity_data_warning",
                     summary=summary,
                     user_id=engine.responsible_id.id,
+                )
+
+    @api.model
+    def _end_alerts(self):
+        """Take the warnings off connections where nothing needs a person any more."""
+        for engine in self.search([("activity_ids.automated", "=", True)]):
+            health = engine._health()
+            if not engine.trouble_count and not health.failures and not health.resume_at:
+                engine.activity_feedback(
+                    ["mail.mail_activity_data_warning"],
+                    feedback=self.env._("All sales are reported again."),
                 )
 
     # === The test ===

@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.tools import plaintext2html
 
 
 class LoyaltyEngineCase(models.Model):
@@ -84,7 +85,10 @@ class LoyaltyEngineCase(models.Model):
             }
         )
         case.with_context(mail_activity_quick_update=True).activity_schedule(
-            "mail.mail_activity_data_todo", summary=name, user_id=engine.responsible_id.id
+            "mail.mail_activity_data_todo",
+            summary=name,
+            note=plaintext2html(what),
+            user_id=engine.responsible_id.id,
         )
 
     @api.model

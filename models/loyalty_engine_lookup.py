@@ -4,8 +4,8 @@ from odoo import api, fields, models
 
 # What a cashier may ask of the engine. A busy till identifies a member every ten seconds or so;
 # whoever tries account numbers one after the other meets the second limit long before a match.
-# Codes that a till merely tries, because no product has them, have misses of their own: a shop
-# that lacks some products must not keep its members waiting.
+# Codes that a till merely tries, because no product has them, have the same limits for themselves:
+# a shop that lacks some products must not keep its members waiting.
 LOOKUPS_PER_MINUTE = 60
 MISSES_PER_WINDOW = 20
 MISS_WINDOW = timedelta(minutes=10)
@@ -38,11 +38,11 @@ class LoyaltyEngineLookup(models.Model):
         self.env.cr.execute(
             """
             SELECT count(*) FILTER (WHERE asked_at > %(minute)s),
-                   count(*) FILTER (WHERE missed AND is_guess = %(is_guess)s),
+                   count(*) FILTER (WHERE missed),
                    min(asked_at) FILTER (WHERE asked_at > %(minute)s),
-                   min(asked_at) FILTER (WHERE missed AND is_guess = %(is_guess)s)
+                   min(asked_at) FILTER (WHERE missed)
               FROM loyalty_engine_lookup
-             WHERE user_id = %(user)s AND asked_at > %(window)s
+             WHERE user_id = %(user)s AND asked_at > %(window)s AND is_guess = %(is_guess)s
             """,
             {
                 "user": self.env.uid,

@@ -548,12 +548,15 @@ class LoyaltyEngineRedemption(models.Model):
         on_order = [
             row
             for row in self._of_order(values["engine_id"], values["order_uuid"])
-            if row["kind"] == "voucher" and row["state"] not in FREE_STATES
+            if row["kind"] == "voucher"
+            and row["state"] not in (*FREE_STATES, *OFF_STATES)
+            and not row["is_dropped"]
         ]
         if most and len(on_order) >= most:
             raise NotSpendable(self.env._("At most %s vouchers on a sale.", most))
-        alike = [row for row in on_order if row["reward_ref"] == values.get("reward_ref")]
-        if most_of_a_reward and len(alike) >= most_of_a_reward:
+        reward_ref = values.get("reward_ref")
+        alike = [row for row in on_order if row["reward_ref"] == reward_ref]
+        if reward_ref and most_of_a_reward and len(alike) >= most_of_a_reward:
             raise NotSpendable(
                 self.env._(
                     "At most %(most)s of %(name)s on a sale.", most=most_of_a_reward, **values
@@ -886,10 +889,12 @@ class LoyaltyEngineRedemption(models.Model):
         return self._rows(
             f"{OF_TENANT} AND redemption.member_ref = %(member)s"
             " AND redemption.kind = 'points' AND redemption.shown_at IS NULL"
-            " AND redemption.event_ref IS NOT NULL"
+            " AND redemption.event_ref IS NOT NULL AND redemption.sent_at > %(since)s"
             " AND redemption.state NOT IN ('released', 'expired', 'refused')",
             engine=engine_id,
             member=member_ref,
+            # Later than that nobody waits for a reaction.
+            since=self.env.cr.now() - REACTION_AWAITED,
         )[-limit:]
 
     @api.model

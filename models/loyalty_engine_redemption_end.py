@@ -396,10 +396,37 @@ class LoyaltyEngineRedemption(models.Model):
                 order_uuid=order.uuid,
                 member_ref=row["member_ref"],
             )
+        if row["booking"] == "payment":
+            self._compare_tender(order, row)
         self.env.cr.execute(
             "UPDATE loyalty_engine_redemption SET is_compared = TRUE WHERE uuid = %s",
             (redemption_uuid,),
         )
+
+    @api.model
+    def _compare_tender(self, order, row):
+        """Flag a sale for which more points were taken than it came to: the rest was paid out."""
+        payments = order.payment_ids.filtered(
+            lambda payment: payment.payment_method_id._is_loyalty_engine_points()
+        )
+        taken = order._loyalty_engine_money(sum(payments.mapped("amount")))
+        total = order._loyalty_engine_money(max(order.amount_total, order.amount_paid))
+        if taken > total:
+            self.env["loyalty.engine.case"]._open(
+                self.env["loyalty.engine"].browse(row["engine_id"]),
+                "total",
+                f"{order.uuid} points",
+                self.env._("More points than the sale came to: %s", order.pos_reference),
+                self.env._(
+                    "Points worth %(taken)s were taken for a sale of %(total)s, and the rest was "
+                    "paid out. The sale stands as it is.",
+                    taken=f"{taken:f}",
+                    total=f"{total:f}",
+                ),
+                config_id=row["config_id"],
+                order_uuid=order.uuid,
+                member_ref=row["member_ref"],
+            )
 
     @api.model
     def _given_and_expected(self, order, row):

@@ -276,6 +276,7 @@ class LoyaltyEngineReport(models.Model):
                 break
         self._wake_sender()
         self._alert_stalled()
+        self.env["loyalty.engine"]._end_alerts()
 
     @api.model
     def _alert_stalled(self):
@@ -310,16 +311,18 @@ class LoyaltyEngineReport(models.Model):
     # === What a manager can do ===
 
     def action_retry(self):
-        """Send again what failed. The body is built anew only after a definite refusal.
+        """Send again what failed, and at once what waits. The body is built anew only after a
+        definite refusal.
 
         :raises AccessError: for others than managers of the point of sale
-        :raises UserError: when nothing of the selection has failed
+        :raises UserError: when nothing of the selection has failed, or waits
         """
         if not self.env.user.has_group("point_of_sale.group_pos_manager"):
             raise AccessError(self.env._("Only managers of the point of sale can do this."))
         self.check_access("read")
         failed = self.sudo().filtered(lambda report: report.state in FAILED_STATES)
-        if not failed:
+        waiting = self.sudo().filtered(lambda report: report.state in ("waiting", "unknown"))
+        if not failed and not waiting:
             raise UserError(self.env._("Nothing of this has failed."))
         not_built = failed.filtered(lambda report: report.state == "not_built")
         for report in not_built.filtered("pos_order_id"):
@@ -329,15 +332,25 @@ class LoyaltyEngineReport(models.Model):
             except Exception:
                 # It stays as it was; the others go.
                 _logger.exception("loyalty engine: report %s still not built", report.order_uuid)
-        if set(failed.mapped("state")) == {"not_built"}:
+        if not waiting and set(failed.mapped("state")) == {"not_built"}:
             raise UserError(self.env._("It still can't be prepared; the server's log says why."))
         self.env.flush_all()
         (failed - not_built)._retry()
+        self._hurry(waiting.ids)
         self.env.invalidate_all()
         self._wake_sender()
 
     def _retry(self):
         self._resend(self.ids)
+
+    @api.model
+    def _hurry(self, report_ids):
+        """What waits for its time is due now: sent, or looked for."""
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_report SET due_at = LEAST(due_at, %s)"
+            " WHERE id IN %s AND state IN ('waiting', 'unknown')",
+            (self.env.cr.now(), tuple(report_ids) or (0,)),
+        )
 
     @api.model
     def _resend(self, report_ids):

@@ -233,7 +233,8 @@ class LoyaltyEngine(models.Model):
                 )
 
     def write(self, vals):
-        if vals.keys() & {*POINTS_TEMPLATES, *POINTS_TEMPLATES.values(), "rewards_url"}:
+        tenant = {"rewards_url", "client_id", "api_key"}
+        if vals.keys() & {*POINTS_TEMPLATES, *POINTS_TEMPLATES.values(), *tenant}:
             # To be tested again.
             vals = {**vals, "points_ready": False}
         return super().write(vals)

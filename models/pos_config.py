@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.http import request
 
 
 class PosConfig(models.Model):
@@ -83,7 +84,7 @@ class PosConfig(models.Model):
             .sudo()
             ._read_group(
                 [
-                    ("config_id", "in", self.filtered("loyalty_engine_id").ids),
+                    ("config_id", "in", self.ids),
                     ("needs_person", "=", True),
                 ],
                 ["config_id"],
@@ -106,7 +107,9 @@ class PosConfig(models.Model):
     @api.model
     def _load_pos_data_read(self, records, config):
         values = super()._load_pos_data_read(records, config)
-        if values:
+        # A menu where guests order by themselves (pos_self_order) reads the same, for everybody.
+        is_public = request and request.env.user._is_public()
+        if values and not is_public:
             values[0]["_loyalty_engine"] = config.sudo().loyalty_engine_id._till_data(config)
         return values
 

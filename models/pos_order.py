@@ -195,7 +195,7 @@ class PosOrder(models.Model):
             total_without_tax=money(self.amount_total - self.amount_tax),
             tax=money(self.amount_tax),
             discount=sum((line.discount for line in lines), Decimal(0)),
-            earning_total=money(earning_total),
+            earning_total=money(max(0.0, earning_total)),
             occurred_at=self.date_order.replace(tzinfo=timezone.utc),
             lines=lines,
             payments=tuple(

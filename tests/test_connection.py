@@ -1,6 +1,8 @@
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 from psycopg2.errors import UniqueViolation
 
@@ -79,6 +81,23 @@ class TestConnection(LoyaltyEngineCase):
                 self.assertIn("_loyalty_engine", text)
                 for value in SECRET_VALUES:
                     self.assertNotIn(value, text)
+
+    def test_guests_who_order_by_themselves_load_nothing_of_it(self):
+        """pos_self_order reads the configuration by this method, for everybody."""
+        guest = SimpleNamespace(env=self.env(user=self.env.ref("base.public_user")))
+        with patch("odoo.addons.pos_loyalty_engine.models.pos_config.request", guest):
+            (values,) = self.config._load_pos_data_read(self.config, self.config)
+        self.assertNotIn("_loyalty_engine", values)
+
+    def test_nothing_is_estimated_where_nothing_is_reported(self):
+        def estimate():
+            return self.engine._till_data(self.config)["estimated_points_per_unit"]
+
+        self.assertEqual(estimate(), 1)
+        self.engine.reporting = "off"
+        self.assertEqual(estimate(), 0)
+        self.engine.write({"reporting": "event", "database_uuid": "another"})
+        self.assertEqual(estimate(), 0)
 
     def test_no_secret_in_the_log_even_at_debug_level(self):
         order = self.sell(member=self.member)

@@ -246,6 +246,56 @@ class TestOutbox(LoyaltyEngineCase):
             self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
         self.assertFalse(self.report_of(order))
 
+    def run_net(self):
+        with self.enter_registry_test_mode():
+            self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
+        self.env.invalidate_all()
+
+    @mute_logger(SENDER)
+    def test_a_warning_goes_when_all_is_well_again(self):
+        self.engine.sale_event_type = "NO_SUCH_TYPE"
+        order = self.sell()
+        self.send_reports()
+        self.run_net()
+        self.assertEqual(len(self.engine.activity_ids), 1)
+        self.engine.sale_event_type = "POS_SALE"
+        self.report_of(order).action_retry()
+        self.send_reports()
+        self.run_net()
+        self.assertFalse(self.engine.activity_ids)
+
+    def test_what_waits_is_sent_at_once_by_the_button(self):
+        order = self.sell()
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE loyalty_engine_report SET due_at = due_at + interval '1 day'")
+        self.send_reports()
+        self.assertFalse(self.events())
+        self.report_of(order).action_retry()
+        self.send_reports()
+        self.assertEqual(len(self.events()), 1)
+        with self.assertRaises(UserError):
+            self.report_of(order).action_retry()
+
+    def test_a_sale_that_comes_late_says_when_it_was(self):
+        sold_at = fields.Datetime.now().replace(microsecond=0) - timedelta(days=3)
+        self.sell(date_order=sold_at)
+        self.send_reports()
+        (event,) = self.events()
+        self.assertEqual(event["occurredAt"][:19], sold_at.isoformat())
+
+    def test_the_reason_of_a_rest_is_seen(self):
+        self.sandbox.stop()
+        try:
+            self.sell()
+            self.send_reports()
+        finally:
+            self.sandbox.start()
+        self.rest_on()
+        self.assertTrue(self.engine.rests_until)
+        self.assertTrue(self.engine.rest_reason)
+        self.end_the_rest()
+        self.assertFalse(self.engine.rests_until)
+
     def test_what_waits_for_a_day_is_seen(self):
         self.engine.database_uuid = "somewhere else"
         order = self.sell()

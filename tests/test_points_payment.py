@@ -360,6 +360,17 @@ class TestPointsPayment(RedemptionCase):
         (event,) = self.events()
         self.assertEqual(event["payload"]["earningTotal"], 40)
 
+    def test_points_that_were_paid_out_are_listed(self):
+        """Goods left the order after its points were taken, at a till that let them."""
+        redemption = self.spent_payment("50.00")
+        order = self.pay_with((self.method, 50, redemption), (self.cash_payment_method, -10, None))
+        self.settle()
+        (case,) = self.cases("total")
+        self.assertEqual(case.order_uuid, order.uuid)
+        self.assertIn("50.00", case.what)
+        (event,) = self.events()
+        self.assertEqual(event["payload"]["earningTotal"], 0)
+
     def test_a_claim_that_is_none_is_not_reported(self):
         """What the till writes is a claim: a strange one neither leaves nor stops the report."""
         self.pay_with(

@@ -476,6 +476,17 @@ class TestRedemption(RedemptionCase):
         self.assertEqual(self.hold_points(pin="4711")["status"], "held")
         self.assertEqual(self.hold_points(499)["status"], "held")
 
+    def test_a_pin_that_is_no_pin(self):
+        self.engine.write({"manager_pin": "4711", "pin_above": 1})
+        self.assertEqual(self.hold_points(pin="47ä1"), {"status": "needs_pin", "is_wrong": True})
+
+    def test_other_credentials_are_tested_before_points_are_spent(self):
+        for name in ("client_id", "api_key", "rewards_url", "redeem_event_type"):
+            with self.subTest(changed=name):
+                self.engine.points_ready = True
+                self.engine[name] = {"redeem_event_type": "OTHER"}.get(name, "http://127.0.0.1:9")
+                self.assertFalse(self.engine.points_ready)
+
     def test_switched_off(self):
         self.engine.points_ready = False
         self.assertEqual(self.hold_points(), {"status": "off"})
@@ -1033,6 +1044,30 @@ class TestRedemption(RedemptionCase):
         self.let_pass(700)
         self.assertEqual(self.hold("SPRING", **other)["status"], "held")
 
+    def test_what_was_cancelled_leaves_room_for_another(self):
+        self.engine.most_vouchers = 1
+        five = self.held(self.FIVE.code)
+        self.spend(five)
+        self.assertEqual(self.hold(self.TEN.code)["status"], "limit")
+        self.ask("release", order_uuid=self.order_uuid, uuids=[five["uuid"]], till_key="till-1")
+        self.held(self.TEN.code)
+
+    def test_a_wallet_takes_the_members_own_card(self):
+        """A code is its bearer's; what a cashier picks from a wallet is not."""
+        self.engine.own_card_only = True
+        for member in (self.member.id, ""):
+            values = {"benefit": self.LATER.id, "presented": "picked", "member_ref": member}
+            self.assertEqual(self.hold(**values)["status"], "needs_card")
+        self.assertEqual(self.hold(self.FIVE.code, member_ref="")["status"], "held")
+
+    def test_wallet_of_what_is_on_the_order(self):
+        self.held(self.TEN.code)
+        self.sandbox.set_options(reward_currency="JPY")
+        answer = self.ask("vouchers", member_ref=self.member.id, order_uuid=self.order_uuid)
+        states = {card["benefit"]: card["state"] for card in answer["vouchers"]}
+        self.assertEqual(states[self.TEN.id], "on_order")
+        self.assertEqual(states[self.FIVE.id], "other_currency")
+
     def test_wallet(self):
         self.held(self.TEN.code)
         answer = self.ask("vouchers", member_ref=self.member.id)
@@ -1233,6 +1268,7 @@ class TestRedemption(RedemptionCase):
         (case,) = self.cases("burned")
         self.assertEqual(case.member_ref, self.member.id)
         self.assertEqual(case.activity_ids.user_id, self.engine.responsible_id)
+        self.assertIn(self.member.id, case.activity_ids.note)
         case.note = "A new voucher was given."
         case.action_close()
         self.assertState(redemption, "made_good")

@@ -7,7 +7,7 @@ from .spend_tour_case import FIVE, MIA, TEN, SpendTourCase
 class TestToursBeside(SpendTourCase):
     """Beside pos_restaurant, pos_discount, pos_loyalty, pos_hr and pos_online_payment."""
 
-    # The database of bin/test has none of them: .ci/odoo makes one, and runs these there.
+    # The database of bin/test has none of them: .ci/beside makes one, and runs these there.
     __test__ = False
 
     def paid(self):

@@ -84,7 +84,8 @@ const HOLD_STATUSES = new Set([
  * @property {Object[] | null} discounts null = they can't be read
  * @property {string | null} min_amount of the basket, currency units
  * @property {string | null} max_amount
- * @property {"usable" | "burned" | "expired" | "held" | "other_venue" | "unreadable"} state
+ * @property {"usable" | "burned" | "expired" | "held" | "on_order" | "other_venue"
+ *  | "other_currency" | "unreadable"} state
  * @property {string} where the till that holds it, or ""
  */
 
@@ -214,10 +215,10 @@ export class LoyaltyEngineService {
      * @returns {Promise<{status: string, retryAfter?: number, vouchers?: Voucher[]}>} "found", or a
      *  trouble
      */
-    async vouchers(memberRef) {
+    async vouchers(memberRef, orderUuid) {
         const answer = await this._ask(
             "vouchers",
-            { member_ref: memberRef },
+            { member_ref: memberRef, order_uuid: orderUuid },
             this.timeLimit + GRACE
         );
         return answer.status === "found" && Array.isArray(answer.vouchers)
@@ -355,20 +356,22 @@ export class LoyaltyEngineService {
      * @param {string} orderUuid
      * @param {{uuid: string, amount: string}[]} claims what each takes off the order, in currency
      *  units
+     * @param {Object} [options]
+     * @param {number} [options.waited] seconds that the cashier has waited already
      * @returns {Promise<{status: string, redemptions?: Redemption[]}>} "done" with all redemptions
      *  of the order; "slow", "offline", "busy" and "failed" say nothing about what was spent; after
      *  any other trouble nothing was
      */
-    async spend(orderUuid, claims) {
+    async spend(orderUuid, claims, { waited = 0 } = {}) {
         // A busy server may take this up when the till has long given up: it is to see that.
         const clock =
             this.ahead === null
                 ? {}
-                : { asked_at: (browser.performance.now() + this.ahead) / 1000 };
+                : { asked_at: (browser.performance.now() + this.ahead) / 1000 - waited };
         const answer = await this._ask(
             "spend",
             { order_uuid: orderUuid, till_key: this.tillKey(), claims, ...clock },
-            this.spendLimit
+            this.spendLimit - waited
         );
         return this._list(answer, "done");
     }

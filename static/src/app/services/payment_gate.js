@@ -45,7 +45,8 @@ export class PaymentGate {
             this.book.mustAsk(order) ||
             order.loyaltyEngineUnspent.length > 0 ||
             this._hasOtherGoods(order) ||
-            Boolean(order.loyaltyEngineBlocked)
+            Boolean(order.loyaltyEngineBlocked) ||
+            order.loyaltyEngineOverpaid > 0
         );
     }
 
@@ -65,6 +66,7 @@ export class PaymentGate {
             await running;
             return false;
         }
+        const started = Date.now();
         if (this.book.mustAsk(order) || order.loyaltyEngineHasUnknown) {
             const isSame = await this._learn(order);
             if (!isSame || !this.standsBefore(order)) {
@@ -79,7 +81,17 @@ export class PaymentGate {
             });
             return false;
         }
-        return this.spendFor(order);
+        if (order.loyaltyEngineOverpaid) {
+            this.pos.dialog.add(AlertDialog, {
+                title: _t("More points were taken than the sale comes to"),
+                body: _t(
+                    "%s too much: undo the payment with points, and take it again for the new total.",
+                    formatCurrency(order.loyaltyEngineOverpaid, order.currency.id)
+                ),
+            });
+            return false;
+        }
+        return this.spendFor(order, started);
     }
 
     /**
@@ -157,19 +169,20 @@ export class PaymentGate {
      * What is spent is skipped.
      *
      * @param {Object} order
+     * @param {number} [started] when the cashier has pressed: all of it has one time limit
      * @returns {Promise<boolean>} true when everything is spent and the total is what it was
      */
-    spendFor(order) {
+    spendFor(order, started = Date.now()) {
         if (!this.spends.has(order.uuid)) {
             this.spends.set(
                 order.uuid,
-                this._spend(order).finally(() => this.spends.delete(order.uuid))
+                this._spend(order, started).finally(() => this.spends.delete(order.uuid))
             );
         }
         return this.spends.get(order.uuid);
     }
 
-    async _spend(order) {
+    async _spend(order, started) {
         const before = order.totalDue;
         order.recomputeLoyaltyEngineDiscounts();
         const unspent = order.finalized ? [] : order.loyaltyEngineUnspent;
@@ -186,7 +199,7 @@ export class PaymentGate {
         }
         const basket = order.loyaltyEngineBasket;
         await this.steps.during(order, { kind: "spend", of: unspent.length }, async () => {
-            const list = await this.askToSpend(order, unspent);
+            const list = await this.askToSpend(order, unspent, started);
             // Before anything else can change it
             order.uiState.loyaltyEngine.closedBasket ||= list.some(closesBasket) && basket;
             this.book.set(order, list);
@@ -201,7 +214,7 @@ export class PaymentGate {
         return false;
     }
 
-    async askToSpend(order, unspent) {
+    async askToSpend(order, unspent, started = Date.now()) {
         if (this.service.isOffline()) {
             return without(this.book.all(order), unspent, "refused", _t("the till is offline"));
         }
@@ -209,14 +222,15 @@ export class PaymentGate {
             uuid: redemption.uuid,
             amount: order.loyaltyEngineDecimal(order.loyaltyEngineValueOf(redemption)),
         }));
+        const waited = (Date.now() - started) / 1000;
         let look;
         // Part of the seconds that the step may take, and no more than that.
         const timer = browser.setTimeout(
             () => (look = this.service.redemptions(order.uuid)),
-            (this.service.spendLimit - LOOK_LIMIT) * 1000
+            (this.service.spendLimit - waited - LOOK_LIMIT) * 1000
         );
         const stopWatching = this._watchProgress(order, claims);
-        const answer = await this.service.spend(order.uuid, claims);
+        const answer = await this.service.spend(order.uuid, claims, { waited });
         browser.clearTimeout(timer);
         stopWatching();
         if (answer.status === "done") {

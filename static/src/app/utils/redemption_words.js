@@ -169,6 +169,10 @@ export function voucherInWords({ state, where }) {
             return _t("Expired");
         case "held":
             return where ? _t("In use at %s", where) : _t("In use at another till");
+        case "on_order":
+            return _t("Already on this order");
+        case "other_currency":
+            return _t("In another currency");
         case "other_venue":
             return _t("Not for this shop");
         default:

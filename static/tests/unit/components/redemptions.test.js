@@ -185,6 +185,8 @@ test("usable vouchers come first, the best on top, the others grey with the reas
                         discounts: [{ type: "ABSOLUTE", value: "1.00", skus: [], venues: [] }],
                     }),
                     inWallet("held", { state: "held", where: "Till 2" }),
+                    inWallet("here", { state: "on_order", where: "Till 1" }),
+                    inWallet("abroad", { state: "other_currency" }),
                     inWallet("large"),
                     inWallet("basket", { min_amount: "100.00" }),
                     inWallet("strange", { discounts: null }),
@@ -207,6 +209,8 @@ test("usable vouchers come first, the best on top, the others grey with the reas
     const reasons = Object.fromEntries(cards.map(([name, , reason]) => [name, reason]));
     expect(reasons.burned).toBe("Already used");
     expect(reasons.held).toBe("In use at Till 2");
+    expect(reasons.here).toBe("Already on this order");
+    expect(reasons.abroad).toBe("In another currency");
     expect(reasons.basket).toMatch(/^Only for purchases from/);
     expect(reasons.strange).toBe("Can't be read here");
     await click(".o_pos_loyalty_engine_voucher:first");
@@ -331,6 +335,12 @@ test("points show what they are worth and what is left, before they are used", a
     await tick();
     await till.desk.steps.running(till.order);
     expect(till.ledger.params).toMatchObject({ points: 300, due: "17.85", presented: "scan" });
+});
+
+test("a part of a cent is worth nothing, as the server counts", async () => {
+    const { type } = await openPoints({ terms: { rate: "0.0125" } });
+    await type("35");
+    expect(".o_pos_loyalty_engine_points_worth").toHaveText(/= \$.0\.43/);
 });
 
 test("money is money: to the cent, and in points", async () => {

@@ -102,6 +102,22 @@ describe("taking", () => {
         expect(till.order.totalDue).toBe(TOTAL);
     });
 
+    test("points are no cash: goods that leave the order afterwards are not paid out", async () => {
+        const till = await setupPoints();
+        await till.screen.sendPaymentRequest(await till.add(12.5));
+        expect(till.gate.standsBefore(till.order)).toBe(false);
+        const [line] = till.order.lines;
+        const quantity = line.getQuantity();
+        line.setQuantity(0);
+        expect(till.order.totalDue).toBeLessThan(12.5);
+        expect(till.order.loyaltyEngineOverpaid).toBeCloseTo(12.5 - till.order.totalDue);
+        expect(await till.gate.mayPay(till.order)).toBe(false);
+        expect(till.dialogs.at(-1).title).toBe("More points were taken than the sale comes to");
+        line.setQuantity(quantity);
+        expect(till.gate.standsBefore(till.order)).toBe(false);
+        expect(till.order.loyaltyEngineOverpaid).toBe(0);
+    });
+
     test("what is asked for is the amount, and how the card was shown", async () => {
         const till = await setupPoints({
             answers: {

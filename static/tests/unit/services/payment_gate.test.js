@@ -9,6 +9,8 @@ import { watchNotifications } from "../utils";
 import {
     TOTAL,
     addProduct,
+    duration,
+    freeze,
     payIn,
     setupSpending,
     spend,
@@ -339,6 +341,22 @@ test("a voucher that the basket gives no right to is not burned, but let go", as
     desk.letGo(order);
     await tick();
     expect(ledger.asked).toEqual(["hold_voucher", "release"]);
+});
+
+test("a look at an order from elsewhere is part of the time that the step has", async () => {
+    const { store, gate, book, desk, order, ledger } = await setupSpending();
+    await desk.addVoucher(order, { code: "v1" });
+    book.known.clear();
+    watchDialogs(store);
+    freeze(store, ledger);
+    let looks = 0;
+    ledger.answers.redemptions = async (_params, rows) => {
+        if (!looks++) {
+            await new Promise((resolve) => setTimeout(resolve, 2500));
+        }
+        return { status: "found", redemptions: rows };
+    };
+    expect(await duration(gate.mayPay(order))).toBeWithin(7000, 9000);
 });
 
 test("with a payment taken nothing is spent: it leaves the order", async () => {

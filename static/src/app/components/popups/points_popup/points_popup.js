@@ -87,7 +87,12 @@ export class PointsPopup extends Component {
 
     get money() {
         const { rate } = this.state.terms;
-        return this.state.isMoney ? this.entered : Math.min(this.points * rate, this.due);
+        if (this.state.isMoney) {
+            return this.entered;
+        }
+        const unit = 10 ** this.props.order.currency.decimal_places;
+        // As the server counts: a part of a cent is none, one that binary fractions lose is.
+        return Math.min(Math.floor(this.points * rate * unit + 1e-6) / unit, this.due);
     }
 
     _pointsFor(money) {

@@ -50,7 +50,8 @@ export class VoucherPopup extends Component {
             return;
         }
         Object.assign(this.state, { cards: null, trouble: "" });
-        const answer = await this.props.desk.service.vouchers(this.member.ref);
+        const { order, desk } = this.props;
+        const answer = await desk.service.vouchers(this.member.ref, order.uuid);
         if (answer.status !== "found") {
             Object.assign(this.state, { cards: [], trouble: holdInWords(answer) });
             return;
