@@ -126,8 +126,8 @@ class LoyaltyEngine(models.Model):
         required=True,
         default=lambda self: self.env.user,
         domain="[('share', '=', False), ('company_ids', 'in', company_id)]",
-        help="Gets an activity when sales can't be reported, the credentials are refused, or points "
-        "or vouchers need a person.",
+        help="Gets an activity when sales can't be reported, the credentials are refused, or "
+        "points or vouchers need a person.",
     )
 
     environment = fields.Selection(
