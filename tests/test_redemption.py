@@ -15,7 +15,7 @@ from ..models import loyalty_engine_lookup
 from ..models.loyalty_engine import SECRETS
 from ..models.loyalty_engine_redemption import LedgerBusy
 from ..sandbox import demo
-from .common import TillCase
+from .common import MANAGER, TillCase, new_user
 
 LATE = 900
 RECOVERY = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_recovery"
@@ -1258,6 +1258,24 @@ class TestRedemption(RedemptionCase):
             self.assertEqual(
                 named(), {five: (None, None), own: (None, "own Flyer"), others: (None, None)}
             )
+
+    def test_a_manager_of_another_company_sees_nothing_of_it(self):
+        self.import_codes("Flyer 1")
+        # 5.00 off for points worth 4.00: a case.
+        self.pay(self.spent_points(400))
+        self.recover()
+        managers = [
+            new_user(self, login, MANAGER, companies=company)
+            for login, company in (("le_here", self.company), ("le_there", self.other_company))
+        ]
+        for model in ("", ".report", ".redemption", ".redemption.step", ".case", ".code"):
+            with self.subTest(model=model):
+                here, there = (
+                    self.env[f"loyalty.engine{model}"].with_user(manager).search([])
+                    for manager in managers
+                )
+                self.assertTrue(here)
+                self.assertFalse(there)
 
     def test_burned_in_vain_is_a_case(self):
         redemption = self.held(self.FIVE.code)

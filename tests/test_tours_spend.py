@@ -82,6 +82,8 @@ class TestToursSpend(SpendTourCase):
         self.assertEqual(self.discounts(order), [])
         self.assertEqual(self.burned(), [])
         self.assertEqual(self.ledger(order), {})
+        self.end_the_rest()
+        self.assertEqual(self.report(order)["total"], 40)
 
     def test_unclear(self):
         """A burn that arrives after the sale, an answer about points that got lost: both sales
@@ -141,6 +143,7 @@ class TestToursSpend(SpendTourCase):
         self.assertEqual(len(order.payment_ids), 1)
         self.assertEqual(self.burned(), [FIVE.id])
         self.assertEqual(self.ledger(order), {"voucher": ("settled", 5)})
+        self.assertEqual(self.report(order)["total"], 35)
 
     def test_double_click(self):
         self.tour("double_click")
@@ -148,6 +151,7 @@ class TestToursSpend(SpendTourCase):
         self.assertEqual(len(order.payment_ids), 1)
         self.assertEqual(self.burned(), [FIVE.id])
         self.assertEqual(self.ledger(order), {"voucher": ("settled", 5)})
+        self.assertEqual(self.report(order)["total"], 35)
 
     def test_terminal(self):
         """Spent before the terminal is asked, once; a retry and the validation that follows by
@@ -157,6 +161,7 @@ class TestToursSpend(SpendTourCase):
         order = self.sold(35)
         self.assertEqual(self.burned(), [FIVE.id])
         self.assertEqual(self.ledger(order), {"voucher": ("settled", 5)})
+        self.assertEqual(self.report(order)["total"], 35)
 
     def test_single_terminal(self):
         """The request that leaves by itself waits for a press while something is held."""
@@ -170,6 +175,7 @@ class TestToursSpend(SpendTourCase):
         order = self.sold(35)
         self.assertEqual(self.burned(), [FIVE.id])
         self.assertEqual(self.ledger(order), {"voucher": ("settled", 5)})
+        self.assertEqual(self.report(order)["total"], 35)
 
     def test_cash_rounding(self):
         """A payment in cash that covered the old total covers the new one, rounded as cash is."""
