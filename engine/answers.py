@@ -262,7 +262,7 @@ def read_benefit(data: Any) -> Benefit:
     reward = benefit.get("reward")
     told = read_reward(reward) if reward is not None else None
     owner = benefit.get("owner")
-    hidden = told is not None and reward.get("hideCode") is True
+    hidden = isinstance(reward, dict) and reward.get("hideCode") is True
     return Benefit(
         id=_id(benefit, "benefit"),
         type=_text(benefit.get("type")),
@@ -332,6 +332,7 @@ def read_voucher_check(data: Any) -> VoucherCheck:
     inner = check.get("benefit", check if is_benefit else None)
     benefit = read_benefit(inner) if inner is not None else None
     owned = benefit.reward if benefit else None
+    reward: Reward | None
     if check.get("reward") is not None:
         reward = read_reward(check["reward"])
     elif owned is None and isinstance(check.get("discounts"), list):
@@ -343,8 +344,8 @@ def read_voucher_check(data: Any) -> VoucherCheck:
         benefit=benefit,
         reward=reward,
         discounts=next((found for found in lists if isinstance(found, list)), None),
-        validated_at=_moment(check, "validatedAt") or (benefit and benefit.validated_at),
-        burned_at=_moment(check, "burnedAt") or (benefit and benefit.burned_at),
+        validated_at=_moment(check, "validatedAt") or (benefit.validated_at if benefit else None),
+        burned_at=_moment(check, "burnedAt") or (benefit.burned_at if benefit else None),
     )
 
 

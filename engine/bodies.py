@@ -596,7 +596,7 @@ def _check_node(
             for index, entry in enumerate(node):
                 _check_node(entry, names, parts, (*place, index))
             return
-        if part not in parts:
+        if not isinstance(part, str) or part not in parts:
             words = f"must be one of {', '.join(parts)}" if parts else "has nothing to repeat here"
             raise TemplateError(f"{_spell((*place, 0))}: $each {words}.")
         entry = {key: value for key, value in node[0].items() if key != "$each"}

@@ -344,9 +344,7 @@ class _TLSConnection(HTTPSConnection):
     def connect(self) -> None:
         plain = _connect(self.host, self.port)
         try:
-            self.sock = self.ssl_context.wrap_socket(  # type: ignore[attr-defined]
-                plain, server_hostname=self.host
-            )
+            self.sock = self.ssl_context.wrap_socket(plain, server_hostname=self.host)
         except BaseException:
             plain.close()
             raise
@@ -368,7 +366,7 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         kwargs["ssl_context"] = self._context
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
 
     def drop_connections(self) -> None:
