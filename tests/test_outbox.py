@@ -845,5 +845,6 @@ class TestOutbox(LoyaltyEngineCase):
             report.with_user(cashier).action_retry()
         with self.assertRaises(AccessError):
             report.with_user(cashier).read(["state"])
+        self.send_reports()
         with self.assertRaises(UserError):
             report.action_retry()

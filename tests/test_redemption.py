@@ -1252,8 +1252,10 @@ class TestRedemption(RedemptionCase):
         self.assertEqual(
             named(), {five: (self.FIVE.id, reward), own: (None, "own Flyer"), others: (None, None)}
         )
-        self.row(vouchers[0]).reward_ref = "not\na name"
-        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_redemption SET reward_ref = %s WHERE uuid = %s",
+            ("not\na name", five),
+        )
         with self.assertLogs("odoo.addons.pos_loyalty_engine.models.loyalty_engine_sender"):
             self.assertEqual(
                 named(), {five: (None, None), own: (None, "own Flyer"), others: (None, None)}

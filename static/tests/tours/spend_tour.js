@@ -97,7 +97,7 @@ add("voucher_choice", () => [
     ProductScreen.totalAmountIs("36.00"),
     // The card in the wallet is taken
     Spend.openVouchers(),
-    Spend.refuses(TEN.name, "In use"),
+    Spend.refuses(TEN.name, "Already on this order"),
     Dialog.cancel(),
     payCash(),
     Spend.receiptTells("voucher", TEN.name),
