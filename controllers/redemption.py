@@ -19,12 +19,14 @@ from ..models.loyalty_engine_redeemer import time_left
 from ..models.loyalty_engine_redemption import (
     FREE_STATES,
     OF_TENANT,
+    ON_ORDER_STATES,
     REUSED_AFTER,
     USED_STATES,
     HeldElsewhere,
     LedgerBusy,
     NotSpendable,
 )
+from ..models.pos_order import LONGEST_TEXT
 from .till import TillController
 
 LONGEST_CODE = 5000  # C-SPEC `CodeDefinition.value`
@@ -305,7 +307,7 @@ class RedemptionController(TillController):
         return {
             "is_local": True,
             "name": own.name,
-            "reward_ref": f"own {own.name}"[:LONGEST_KEY],
+            "reward_ref": f"own {own.name}"[:LONGEST_TEXT],
             "code": own.code,
             "code_shown": shortened(own.code),
             "claim_key": ledger._claim_key(f"own {terms.engine_id}", own.code),
@@ -333,7 +335,8 @@ class RedemptionController(TillController):
         ):
             state = "other_venue"
         if claim:
-            state = "on_order" if claim["order_uuid"] == order_uuid else "held"
+            is_here = claim["order_uuid"] == order_uuid and not claim["is_dropped"]
+            state = "on_order" if is_here and claim["state"] in ON_ORDER_STATES else "held"
         if _is_expired(benefit):
             state = "expired"
         if benefit.burned_at:
@@ -469,8 +472,8 @@ class RedemptionController(TillController):
         lookups = config.env["loyalty.engine.lookup"].sudo()
         if wait := lookups._seconds_to_wait():
             raise Refusal("limited", retry_after=wait)
-        is_text = isinstance(pin, str) and pin.isascii()
-        if not is_text or not consteq(pin, engine.manager_pin or ""):
+        pin = pin.encode(errors="replace") if isinstance(pin, str) else b""
+        if not consteq(pin, (engine.manager_pin or "").encode()):
             if pin:
                 lookups._record(missed=True)
             raise Refusal("needs_pin", is_wrong=bool(pin))

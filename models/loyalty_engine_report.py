@@ -345,9 +345,11 @@ class LoyaltyEngineReport(models.Model):
 
     @api.model
     def _hurry(self, report_ids):
-        """What waits for its time is due now: sent, or looked for."""
+        """What waits for its time is due now: sent, or looked for. A member who is asked for once
+        more is so as for the first time."""
         self.env.cr.execute(
-            "UPDATE loyalty_engine_report SET due_at = LEAST(due_at, %s)"
+            "UPDATE loyalty_engine_report SET due_at = LEAST(due_at, %s),"
+            " member_asks = CASE WHEN state = 'waiting' THEN 0 ELSE member_asks END"
             " WHERE id IN %s AND state IN ('waiting', 'unknown')",
             (self.env.cr.now(), tuple(report_ids) or (0,)),
         )

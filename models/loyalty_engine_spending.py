@@ -225,7 +225,7 @@ class LoyaltyEngine(models.Model):
     @api.constrains("pin_above", "manager_pin")
     def _check_pin(self):
         for engine in self.sudo():
-            if engine.manager_pin and not re.fullmatch(r"\d{4,12}", engine.manager_pin):
+            if engine.manager_pin and not re.fullmatch(r"[0-9]{4,12}", engine.manager_pin):
                 raise ValidationError(self.env._("The manager's PIN has 4 to 12 digits."))
             if engine.pin_above and not engine.manager_pin:
                 raise ValidationError(

@@ -3,6 +3,12 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.http import request
 
 
+def is_self_order():
+    """Whether guests ask who order by themselves: the routes of pos_self_order are for everybody,
+    and read what they show by the same methods as a till."""
+    return bool(request) and request.httprequest.path.startswith(("/pos-self", "/kiosk"))
+
+
 class PosConfig(models.Model):
     _inherit = "pos.config"
 
@@ -107,9 +113,10 @@ class PosConfig(models.Model):
     @api.model
     def _load_pos_data_read(self, records, config):
         values = super()._load_pos_data_read(records, config)
-        # A menu where guests order by themselves (pos_self_order) reads the same, for everybody.
-        is_public = request and request.env.user._is_public()
-        if values and not is_public:
+        if values and is_self_order():
+            for name in [name for name in values[0] if name.startswith("loyalty_engine_")]:
+                del values[0][name]
+        elif values:
             values[0]["_loyalty_engine"] = config.sudo().loyalty_engine_id._till_data(config)
         return values
 

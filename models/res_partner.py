@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
+from .pos_config import is_self_order
+
 MEMBER_IDENTIFIERS = (
     "loyalty_engine_ref",
     "loyalty_engine_account_number",
@@ -63,7 +65,8 @@ class ResPartner(models.Model):
     @api.model
     def _load_pos_data_fields(self, config):
         names = super()._load_pos_data_fields(config)
-        return [*names, "loyalty_engine_ref"] if config.loyalty_engine_id else names
+        is_wanted = config.loyalty_engine_id and not is_self_order()
+        return [*names, "loyalty_engine_ref"] if is_wanted else names
 
     @api.model
     def _loyalty_engine_linked(self, readings, company):

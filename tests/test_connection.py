@@ -4,11 +4,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
+from lxml import etree
 from psycopg2.errors import UniqueViolation
 
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
+from odoo.tools.safe_eval import safe_eval
 
 from ..engine import DEFAULT_REDEEM_TEMPLATE
 from ..models.loyalty_engine import SECRETS
@@ -83,11 +85,29 @@ class TestConnection(LoyaltyEngineCase):
                     self.assertNotIn(value, text)
 
     def test_guests_who_order_by_themselves_load_nothing_of_it(self):
-        """pos_self_order reads the configuration by this method, for everybody."""
-        guest = SimpleNamespace(env=self.env(user=self.env.ref("base.public_user")))
-        with patch("odoo.addons.pos_loyalty_engine.models.pos_config.request", guest):
-            (values,) = self.config._load_pos_data_read(self.config, self.config)
-        self.assertNotIn("_loyalty_engine", values)
+        """pos_self_order reads by these methods, for everybody, whoever is logged in."""
+        for path, is_theirs in (("/pos-self/data/1", False), ("/web/dataset/call_kw", True)):
+            guest = SimpleNamespace(httprequest=SimpleNamespace(path=path))
+            with patch("odoo.addons.pos_loyalty_engine.models.pos_config.request", guest):
+                (values,) = self.config._load_pos_data_read(self.config, self.config)
+                fields = self.env["res.partner"]._load_pos_data_fields(self.config)
+            names = [*values, *fields]
+            self.assertEqual(any("loyalty_engine" in name for name in names), is_theirs)
+
+    def test_a_new_connection_asks_for_no_health_that_it_has_not(self):
+        with self.assertNoLogs("odoo", "WARNING"):
+            form = Form(self.env["loyalty.engine"])
+            form.name = "Another"
+
+    def test_cashiers_search_customers_by_member(self):
+        view = (
+            self.env["res.partner"]
+            .with_user(self.cashier)
+            .get_view(self.env.ref("base.view_res_partner_filter").id, "search")
+        )
+        (field,) = etree.fromstring(view["arch"]).xpath("//field[contains(@name, 'loyalty')]")
+        domain = safe_eval(field.get("filter_domain"), {"self": "1000001"})
+        self.env["res.partner"].with_user(self.cashier).search(domain)
 
     def test_nothing_is_estimated_where_nothing_is_reported(self):
         def estimate():

@@ -1066,6 +1066,7 @@ class TestRedemption(RedemptionCase):
         answer = self.ask("vouchers", member_ref=self.member.id, order_uuid=self.order_uuid)
         states = {card["benefit"]: card["state"] for card in answer["vouchers"]}
         self.assertEqual(states[self.TEN.id], "on_order")
+        self.assertNotEqual(states[self.LATER.id], "on_order")
         self.assertEqual(states[self.FIVE.id], "other_currency")
 
     def test_wallet(self):

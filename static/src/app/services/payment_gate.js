@@ -81,17 +81,35 @@ export class PaymentGate {
             });
             return false;
         }
-        if (order.loyaltyEngineOverpaid) {
-            this.pos.dialog.add(AlertDialog, {
-                title: _t("More points were taken than the sale comes to"),
-                body: _t(
-                    "%s too much: undo the payment with points, and take it again for the new total.",
-                    formatCurrency(order.loyaltyEngineOverpaid, order.currency.id)
-                ),
-            });
-            return false;
+        return (await this._isPointsPaymentRight(order)) && this.spendFor(order, started);
+    }
+
+    /** Points are no cash. Where they can't be undone, the sale goes on, and the manager is told. */
+    async _isPointsPaymentRight(order) {
+        if (!order.loyaltyEngineOverpaid) {
+            return true;
         }
-        return this.spendFor(order, started);
+        const title = _t("More points were taken than the sale comes to");
+        const excess = formatCurrency(order.loyaltyEngineOverpaid, order.currency.id);
+        if (this.service.isOffline()) {
+            return ask(this.pos.dialog, {
+                title,
+                body: _t(
+                    "%s too much, and offline the points can't be undone. The manager gets a note when it is paid out.",
+                    excess
+                ),
+                confirmLabel: _t("Pay it out"),
+                cancelLabel: _t("Change the sale"),
+            });
+        }
+        this.pos.dialog.add(AlertDialog, {
+            title,
+            body: _t(
+                "%s too much: undo the payment with points, and take it again for the new total.",
+                excess
+            ),
+        });
+        return false;
     }
 
     /**

@@ -124,7 +124,9 @@ export function holdInWords({ status, reason, where, available, retryAfter, word
                 ? _t("The member doesn't have that many points.")
                 : _t("Only %s points are available.", formatPoints(available));
         case "needs_card":
-            return _t("Scan the member's own card first: somebody else's points can't be spent.");
+            return _t(
+                "Scan the member's own card first: nobody else's points and vouchers are spent."
+            );
         case "needs_pin":
             return _t("The PIN was not right.");
         case "at_payment":

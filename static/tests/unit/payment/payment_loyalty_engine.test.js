@@ -113,6 +113,13 @@ describe("taking", () => {
         expect(till.order.loyaltyEngineOverpaid).toBeCloseTo(12.5 - till.order.totalDue);
         expect(await till.gate.mayPay(till.order)).toBe(false);
         expect(till.dialogs.at(-1).title).toBe("More points were taken than the sale comes to");
+        // Offline they can't be undone: the cashier decides, and the server tells the manager.
+        till.store.data.network.offline = true;
+        till.reply = (props) => props.cancel();
+        expect(await till.gate.mayPay(till.order)).toBe(false);
+        till.reply = (props) => props.confirm();
+        expect(await till.gate.mayPay(till.order)).toBe(true);
+        till.store.data.network.offline = false;
         line.setQuantity(quantity);
         expect(till.gate.standsBefore(till.order)).toBe(false);
         expect(till.order.loyaltyEngineOverpaid).toBe(0);
