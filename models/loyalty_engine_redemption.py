@@ -57,9 +57,9 @@ SENT_STATES = (
     "stranded",
     "made_good",
 )
-# Sent, and taken off its order again.
 # Its discount, or its payment, is on the order.
 ON_ORDER_STATES = ("held", "spending", "spent", "settled")
+# Sent, and taken off its order again.
 OFF_STATES = ("returning", "returned", "stranded", "made_good")
 # Sent, or perhaps sent, and not yet ended.
 SENT_OPEN_STATES = ("spending", "unknown", "spent")
