@@ -13,10 +13,20 @@ import {
 // Seconds after which a balance is no longer taken for granted
 const STALE = 300;
 
+/** By itself, because it follows the basket: the rest of the panel is not drawn with each product. */
+class EstimatedPoints extends Component {
+    static template = "pos_loyalty_engine.EstimatedPoints";
+    static props = { order: Object };
+
+    setup() {
+        this.formatPoints = formatPoints;
+    }
+}
+
 /** One line about the member of an order, and what the cashier can do about it. */
 export class MemberPanel extends Component {
     static template = "pos_loyalty_engine.MemberPanel";
-    static components = { RedemptionList };
+    static components = { EstimatedPoints, RedemptionList };
     static props = { order: Object };
 
     setup() {
