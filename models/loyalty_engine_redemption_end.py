@@ -343,11 +343,12 @@ class LoyaltyEngineRedemption(models.Model):
         return self.env._("%(discount)s on %(skus)s", discount=text, skus=skus) if skus else text
 
     @api.model
-    def _open_case(self, row, kind, name, what):
+    def _open_case(self, row, kind, name, what, reference=None):
+        """:param reference: what it is about, if not this redemption alone"""
         self.env["loyalty.engine.case"]._open(
             self.env["loyalty.engine"].browse(row["engine_id"]),
             kind,
-            row["uuid"],
+            reference or row["uuid"],
             name,
             what,
             redemption_id=row["id"],
@@ -381,10 +382,9 @@ class LoyaltyEngineRedemption(models.Model):
             )
         total = order._loyalty_engine_total_differs()
         if total is not None:
-            self.env["loyalty.engine.case"]._open(
-                self.env["loyalty.engine"].browse(row["engine_id"]),
+            self._open_case(
+                row,
                 "total",
-                order.uuid,
                 self.env._("A sale of another total: %s", order.pos_reference),
                 self.env._(
                     "The till sold this order for %(claimed)s; by the server's own sum its lines "
@@ -392,9 +392,7 @@ class LoyaltyEngineRedemption(models.Model):
                     claimed=f"{order._loyalty_engine_money(order.amount_total):f}",
                     total=f"{total:f}",
                 ),
-                config_id=row["config_id"],
-                order_uuid=order.uuid,
-                member_ref=row["member_ref"],
+                reference=order.uuid,
             )
         if row["booking"] == "payment":
             self._compare_tender(order, row)
@@ -412,10 +410,9 @@ class LoyaltyEngineRedemption(models.Model):
         taken = order._loyalty_engine_money(sum(payments.mapped("amount")))
         total = order._loyalty_engine_money(max(order.amount_total, order.amount_paid))
         if taken > total:
-            self.env["loyalty.engine.case"]._open(
-                self.env["loyalty.engine"].browse(row["engine_id"]),
+            self._open_case(
+                row,
                 "total",
-                f"{order.uuid} points",
                 self.env._("More points than the sale came to: %s", order.pos_reference),
                 self.env._(
                     "Points worth %(taken)s were taken for a sale of %(total)s, and the rest was "
@@ -423,9 +420,7 @@ class LoyaltyEngineRedemption(models.Model):
                     taken=f"{taken:f}",
                     total=f"{total:f}",
                 ),
-                config_id=row["config_id"],
-                order_uuid=order.uuid,
-                member_ref=row["member_ref"],
+                reference=f"{order.uuid} points",
             )
 
     @api.model

@@ -151,8 +151,7 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual(self.engine.activity_ids.user_id, self.engine.responsible_id)
         self.assertEqual(self.config.loyalty_engine_trouble_count, 1)
 
-        with self.enter_registry_test_mode():
-            self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
+        self.run_net()
         self.send_reports()
         (event,) = self.events()
         self.assertEqual(event["payload"]["transactionId"], order.uuid)
@@ -217,16 +216,14 @@ class TestOutbox(LoyaltyEngineCase):
         with patch.object(type(self.env["loyalty.engine.report"]), "_freeze", return_value=None):
             order = self.sell()
         self.assertFalse(self.report_of(order))
-        with self.enter_registry_test_mode():
-            self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
+        self.run_net()
         self.assertEqual(self.report_of(order).state, "waiting")
 
     def test_the_safety_net_leaves_sales_from_before_the_connection(self):
         with patch.object(type(self.env["loyalty.engine.report"]), "_freeze", return_value=None):
             order = self.sell()
         self.config.loyalty_engine_since = fields.Datetime.add(fields.Datetime.now(), minutes=1)
-        with self.enter_registry_test_mode():
-            self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
+        self.run_net()
         self.assertFalse(self.report_of(order))
 
     def test_what_was_sold_while_reporting_was_off_is_never_reported(self):
@@ -242,8 +239,7 @@ class TestOutbox(LoyaltyEngineCase):
             self.env.cr.execute(query)
         self.env.invalidate_all()
         self.engine.reporting = "event"
-        with self.enter_registry_test_mode():
-            self.env.ref("pos_loyalty_engine.ir_cron_build_missing").method_direct_trigger()
+        self.run_net()
         self.assertFalse(self.report_of(order))
 
     def run_net(self):
@@ -299,19 +295,14 @@ class TestOutbox(LoyaltyEngineCase):
     def test_what_waits_for_a_day_is_seen(self):
         self.engine.database_uuid = "somewhere else"
         order = self.sell()
-        net = self.env.ref("pos_loyalty_engine.ir_cron_build_missing")
-        with self.enter_registry_test_mode():
-            net.method_direct_trigger()
-        self.env.invalidate_all()
+        self.run_net()
         self.assertFalse(self.engine.activity_ids)
         self.assertEqual(self.config.loyalty_engine_trouble_count, 0)
         self.env.cr.execute(
             "UPDATE loyalty_engine_report SET create_date = create_date - interval '2 days'"
         )
         for _run in range(2):
-            with self.enter_registry_test_mode():
-                net.method_direct_trigger()
-        self.env.invalidate_all()
+            self.run_net()
         self.assertEqual(len(self.engine.activity_ids), 1)
         self.assertEqual(self.config.loyalty_engine_trouble_count, 1)
         self.assertEqual((self.engine.trouble_count, self.engine.waiting_count), (1, 1))
