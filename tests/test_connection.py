@@ -280,6 +280,26 @@ class TestConnection(LoyaltyEngineCase):
         self.assertEqual(self.engine.check_result.count("✗"), 3)
         self.assertIn("NO_SUCH_TYPE", self.engine.check_result)
 
+    def test_check_decides_whether_points_can_be_spent(self):
+        """Both event types are there, are not switched off, and keep our id for certain."""
+        self.config.loyalty_engine_points_booking = "discount"
+        for options, event_type, is_ready in (
+            ({}, "POINTS_REFUND", True),
+            ({"redemption_id": "dropped"}, "POINTS_REFUND", False),
+            ({"redemption_id": "refused"}, "POINTS_REFUND", False),
+            ({}, "NO_SUCH_TYPE", False),
+            # Switched off
+            ({}, "RETIRED_SALE", False),
+            ({}, "POINTS_REFUND", True),
+        ):
+            with self.subTest(options=options, event_type=event_type):
+                self.sandbox.reset()
+                self.sandbox.set_options(**options)
+                self.engine.refund_event_type = event_type
+                self.engine.action_check()
+                self.assertEqual(self.engine.points_ready, is_ready)
+                self.assertEqual("✗" not in self.engine.check_result, is_ready)
+
     def test_check_with_wrong_credentials(self):
         self.engine.client_secret = "wrong"
         self.engine.action_check()
