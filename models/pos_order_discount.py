@@ -486,14 +486,19 @@ class PosOrder(models.Model):
         till's: a Decimal, with taxes; None where it is the same.
 
         Smallest units more or less don't count, one for each tax: a till rounds the taxes of what
-        is taken back by themselves. Nor does the rounding of cash.
+        is taken back by themselves. Nor does the rounding of cash, nor a tip that came afterwards.
         """
         self.ensure_one()
         base_lines = self._loyalty_engine_rounded_base_lines()
         units = partial(to_units, currency=self.currency_id)
         total = sum(units(total_of(line)) for line in base_lines)
         allowed = max(1, len(self.lines.tax_ids_after_fiscal_position))
-        totals = {total}
+        tips = sum(
+            units(total_of(line))
+            for line in base_lines
+            if line["record"].product_id == self.config_id.tip_product_id
+        )
+        totals = {total, total - tips}
         if self.config_id.cash_rounding and self.config_id.rounding_method:
             exact = float(to_money(total, self.currency_id))
             totals.add(units(self.config_id.rounding_method.round(exact)))
