@@ -81,14 +81,15 @@ export class PaymentGate {
             });
             return false;
         }
-        return (await this._isPointsPaymentRight(order)) && this.spendFor(order, started);
+        // Asked for only where it is so: who presses twice must meet the running spend at once.
+        if (order.loyaltyEngineOverpaid && !(await this._mayPayOut(order))) {
+            return false;
+        }
+        return this.spendFor(order, started);
     }
 
     /** Points are no cash. Where they can't be undone, the sale goes on, and the manager is told. */
-    async _isPointsPaymentRight(order) {
-        if (!order.loyaltyEngineOverpaid) {
-            return true;
-        }
+    async _mayPayOut(order) {
         const title = _t("More points were taken than the sale comes to");
         const excess = formatCurrency(order.loyaltyEngineOverpaid, order.currency.id);
         if (this.service.isOffline()) {
