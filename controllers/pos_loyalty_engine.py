@@ -44,7 +44,7 @@ class PosLoyaltyEngine(TillController):
         points_value, deadline = engine._known_points_value(), engine.till_deadline
 
         answer = self._ask(engine, lambda client: self._find_member(client, readings, deadline))
-        lookups._record(answer["status"] == "unknown", is_guess)
+        lookups._record(missed=answer["status"] == "unknown", is_guess=is_guess)
         if answer["status"] == "unknown" and len(refs) > 1:
             return {"status": "ambiguous"}
         if answer["status"] != "found":
@@ -88,7 +88,7 @@ class PosLoyaltyEngine(TillController):
             return {"status": "limited", "retry_after": wait}
 
         answer = self._ask(engine, lambda client: client.get_user(member_ref))
-        lookups._record(answer["status"] == "unknown")
+        lookups._record(missed=answer["status"] == "unknown")
         if answer["status"] != "found":
             return {"status": answer["status"]}
         user = answer["value"]

@@ -185,7 +185,8 @@ class RedemptionController(TillController):
                 ),
                 rejected="rejected",
             )
-            lookups._record(answer["status"] in ("unknown", "rejected"), is_guess)
+            missed = answer["status"] in ("unknown", "rejected")
+            lookups._record(missed=missed, is_guess=is_guess)
             if answer["status"] != "found":
                 return answer
             values = self._checked_values(terms, *answer["value"], member_ref, order_uuid)
@@ -265,7 +266,7 @@ class RedemptionController(TillController):
         :raises DiscountUnreadable: when what it is worth can't be read without guessing
         :raises Refusal: when it isn't for this till
         """
-        if reward and reward.currency and reward.currency.upper() != terms.currency:
+        if _is_foreign(reward, terms):
             raise Refusal(
                 "refused", reason=request.env._("This voucher is in %s.", reward.currency)
             )
@@ -328,7 +329,7 @@ class RedemptionController(TillController):
             state = "unreadable"
         if not discounts:
             state = "unreadable"
-        elif reward and reward.currency and reward.currency.upper() != terms.currency:
+        elif _is_foreign(reward, terms):
             state = "other_currency"
         elif not any(not one.venues or terms.venue in one.venues for one in discounts) or (
             reward and reward.venues and terms.venue not in reward.venues
@@ -640,7 +641,7 @@ class RedemptionController(TillController):
             return call(client)
 
         answer = self._ask(engine, look_up_and_call)
-        lookups._record(answer["status"] == "unknown")
+        lookups._record(missed=answer["status"] == "unknown")
         return answer
 
     def _order_values(self, terms, order_uuid):
@@ -666,6 +667,11 @@ def shortened(code):
     if not code:
         return ""
     return f"{code[:3]}…{code[-3:]}" if len(code) > 8 else f"{code[:1]}…{code[-1:]}"
+
+
+def _is_foreign(reward, terms):
+    """Whether a reward is worth something in another currency than the order's."""
+    return bool(reward and reward.currency and reward.currency.upper() != terms.currency)
 
 
 def _is_expired(benefit):

@@ -175,7 +175,6 @@ class PosOrder(models.Model):
             method = payment.payment_method_id
             kind = "points" if method._is_loyalty_engine_points() else method.type
             kinds[kind] = kinds.get(kind, 0) + payment.amount
-        redemptions = self._loyalty_engine_sale_redemptions()
         earning_total = self.amount_total
         if engine.discounts_earn:
             earning_total += float(sum(self._loyalty_engine_given_discounts().values()))
@@ -201,7 +200,7 @@ class PosOrder(models.Model):
             payments=tuple(
                 SalePayment(kind=kind, amount=money(amount)) for kind, amount in kinds.items()
             ),
-            redemptions=redemptions,
+            redemptions=self._loyalty_engine_sale_redemptions(),
         )
 
     def _loyalty_engine_sale_redemptions(self):

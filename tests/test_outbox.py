@@ -279,19 +279,6 @@ class TestOutbox(LoyaltyEngineCase):
         (event,) = self.events()
         self.assertEqual(event["occurredAt"][:19], sold_at.isoformat())
 
-    def test_the_reason_of_a_rest_is_seen(self):
-        self.sandbox.stop()
-        try:
-            self.sell()
-            self.send_reports()
-        finally:
-            self.sandbox.start()
-        self.rest_on()
-        self.assertTrue(self.engine.rests_until)
-        self.assertTrue(self.engine.rest_reason)
-        self.end_the_rest()
-        self.assertFalse(self.engine.rests_until)
-
     def test_what_waits_for_a_day_is_seen(self):
         self.engine.database_uuid = "somewhere else"
         order = self.sell()
@@ -335,7 +322,10 @@ class TestOutbox(LoyaltyEngineCase):
         self.rest_on()
         self.send_reports()
         self.assertEqual(self.events(), [], "it is still resting")
+        self.assertTrue(self.engine.rests_until)
+        self.assertTrue(self.engine.rest_reason)
         self.end_the_rest()
+        self.assertFalse(self.engine.rests_until)
         self.send_reports()
         self.assertEqual(len(self.events()), 1)
 

@@ -4,15 +4,30 @@ import { PosOrder } from "@point_of_sale/app/models/pos_order";
 import "@pos_loyalty_engine/app/models/pos_order";
 
 patch(PosOrder.prototype, {
+    /** What was taken with points for this order, in currency units. */
+    get loyaltyEnginePaidWithPoints() {
+        return this.payment_ids
+            .filter((payment) => payment.isLoyaltyEnginePoints && payment.isDone())
+            .reduce((sum, payment) => sum + payment.getAmount(), 0);
+    },
+
+    /**
+     * What was taken with points beyond what the order comes to by now: it would be paid out in cash.
+     *
+     * @returns {number} currency units; 0 = nothing
+     */
+    get loyaltyEngineOverpaid() {
+        const taken = this.loyaltyEnginePaidWithPoints;
+        const beyond = taken > 0 ? taken - Math.max(0, this.totalDue, this.priceIncl) : 0;
+        return Math.max(0, this.currency.round(beyond));
+    },
+
     /** What is paid with points earns none, unless the connection says that it does. */
     get loyaltyEngineEligibleTotal() {
         const total = super.loyaltyEngineEligibleTotal;
-        if (this.loyaltyEngineConnection?.points_payment_earns) {
-            return total;
-        }
-        return this.payment_ids
-            .filter((payment) => payment.isLoyaltyEnginePoints && payment.isDone())
-            .reduce((sum, payment) => sum - payment.getAmount(), total);
+        return this.loyaltyEngineConnection?.points_payment_earns
+            ? total
+            : total - this.loyaltyEnginePaidWithPoints;
     },
 
     /**

@@ -75,19 +75,6 @@ patch(PosOrder.prototype, {
         return this.payment_ids.some((payment) => !UNPAID.has(payment.payment_status));
     },
 
-    /**
-     * What was taken with points beyond what the order comes to by now: it would be paid out in cash.
-     *
-     * @returns {number} currency units; 0 = nothing
-     */
-    get loyaltyEngineOverpaid() {
-        const taken = this.payment_ids
-            .filter((payment) => payment.isLoyaltyEnginePoints && payment.isDone())
-            .reduce((sum, payment) => sum + payment.getAmount(), 0);
-        const beyond = taken > 0 ? taken - Math.max(0, this.totalDue, this.priceIncl) : 0;
-        return Math.max(0, this.currency.round(beyond));
-    },
-
     /** What must be spent, or claimed where it was burned at once, before this order may be paid. */
     get loyaltyEngineUnspent() {
         return this.loyaltyEngineRedemptions.filter(

@@ -73,6 +73,8 @@ export class PaymentGate {
                 return isSame;
             }
         }
+        // What the cashier takes to answer a question is no waiting.
+        const waited = (Date.now() - started) / 1000;
         if (this._hasOtherGoods(order) || order.loyaltyEngineBlocked) {
             await this.desk.askAboutSpent(order, this.book.all(order).filter(closesBasket), {
                 title: _t("The basket is not the one that this was redeemed for"),
@@ -85,7 +87,7 @@ export class PaymentGate {
         if (order.loyaltyEngineOverpaid && !(await this._mayPayOut(order))) {
             return false;
         }
-        return this.spendFor(order, started);
+        return this.spendFor(order, waited);
     }
 
     /** Points are no cash. Where they can't be undone, the sale goes on, and the manager is told. */
@@ -188,20 +190,20 @@ export class PaymentGate {
      * What is spent is skipped.
      *
      * @param {Object} order
-     * @param {number} [started] when the cashier has pressed: all of it has one time limit
+     * @param {number} [waited] seconds that the cashier has waited already: one limit for all of it
      * @returns {Promise<boolean>} true when everything is spent and the total is what it was
      */
-    spendFor(order, started = Date.now()) {
+    spendFor(order, waited = 0) {
         if (!this.spends.has(order.uuid)) {
             this.spends.set(
                 order.uuid,
-                this._spend(order, started).finally(() => this.spends.delete(order.uuid))
+                this._spend(order, waited).finally(() => this.spends.delete(order.uuid))
             );
         }
         return this.spends.get(order.uuid);
     }
 
-    async _spend(order, started) {
+    async _spend(order, waited) {
         const before = order.totalDue;
         order.recomputeLoyaltyEngineDiscounts();
         const unspent = order.finalized ? [] : order.loyaltyEngineUnspent;
@@ -218,7 +220,7 @@ export class PaymentGate {
         }
         const basket = order.loyaltyEngineBasket;
         await this.steps.during(order, { kind: "spend", of: unspent.length }, async () => {
-            const list = await this.askToSpend(order, unspent, started);
+            const list = await this.askToSpend(order, unspent, waited);
             // Before anything else can change it
             order.uiState.loyaltyEngine.closedBasket ||= list.some(closesBasket) && basket;
             this.book.set(order, list);
@@ -233,7 +235,7 @@ export class PaymentGate {
         return false;
     }
 
-    async askToSpend(order, unspent, started = Date.now()) {
+    async askToSpend(order, unspent, waited = 0) {
         if (this.service.isOffline()) {
             return without(this.book.all(order), unspent, "refused", _t("the till is offline"));
         }
@@ -241,7 +243,6 @@ export class PaymentGate {
             uuid: redemption.uuid,
             amount: order.loyaltyEngineDecimal(order.loyaltyEngineValueOf(redemption)),
         }));
-        const waited = (Date.now() - started) / 1000;
         let look;
         // Part of the seconds that the step may take, and no more than that.
         const timer = browser.setTimeout(
