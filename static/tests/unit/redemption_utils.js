@@ -1,5 +1,5 @@
 import { onRpc, patchWithCleanup } from "@web/../tests/web_test_helpers";
-import { advanceTime, Deferred } from "@odoo/hoot-mock";
+import { advanceTime, Deferred, freezeTime } from "@odoo/hoot-mock";
 import { PosOrderLine } from "@point_of_sale/../tests/unit/data/pos_order_line.data";
 import { getFilledOrder } from "@point_of_sale/../tests/unit/utils";
 import { setupTill } from "./utils";
@@ -139,30 +139,21 @@ export function freeze(store, ledger) {
 
 /**
  * How long something takes by the till's clock, in milliseconds, to the next 500; a minute at most.
+ * From here to the end of the test time passes only where the test lets it, however busy the machine.
  *
- * @param {Promise<any>} work
- * @param {(ms: number) => void} [look] called each 500
+ * @param {() => Promise<any>} work
+ * @param {() => void} [look] called each 500
  */
 export async function duration(work, look = () => {}) {
-    const start = Date.now();
+    freezeTime();
     let isOver = false;
-    work.then(() => (isOver = true));
-    for (let i = 0; !isOver && i < 120; i++) {
+    let ms = 0;
+    work().then(() => (isOver = true));
+    for (; !isOver && ms < 60000; ms += 500) {
         await advanceTime(500);
-        look(Date.now() - start);
+        look();
     }
-    return Date.now() - start;
-}
-
-/**
- * The same as far as the test has let time pass: what a busy machine takes besides doesn't count.
- *
- * @param {Promise<any>} work
- */
-export async function patience(work) {
-    let steps = 0;
-    await duration(work, () => steps++);
-    return steps * 500;
+    return ms;
 }
 
 /** How often a route was asked. */
