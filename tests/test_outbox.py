@@ -536,9 +536,9 @@ class TestOutbox(LoyaltyEngineCase):
     def test_a_late_sale_leaves_nothing_else_undecided(self):
         """What was paid three days ago is looked for among the events of three days; of what was
         sent just now it is soon known that it isn't there."""
-        self.engine.background_deadline = 1
+        self.engine.background_deadline = 3
         self.patch(loyalty_engine_sender, "CLOCK_MARGIN", 0)
-        for _sale in range(3):
+        for _sale in range(12):
             self.sell()
         self.send_reports()
         self.sandbox.faults(kind="drop_before", method="POST", path="/events", times=2)
@@ -554,7 +554,7 @@ class TestOutbox(LoyaltyEngineCase):
             " WHERE order_uuid = %s",
             (fresh.uuid,),
         )
-        self.sandbox.faults(kind="latency", method="GET", path="/events", seconds=0.4)
+        self.sandbox.faults(kind="latency", method="GET", path="/events", seconds=0.3)
         self._search_in_vain()
         late, fresh = self.report_of(late), self.report_of(fresh)
         self.assertEqual((late.state, fresh.state), ("unknown", "unknown"))

@@ -261,6 +261,17 @@ class TestToursSpend(SpendTourCase):
         self.assertEqual(sorted(rows.mapped("claimed_amount")), [3.5, 5])
         self.assertFalse(self.env["loyalty.engine.case"].search([]))
 
+    def test_device_sync(self):
+        """What another device stores leaves this one's unsent goods, member and voucher alone."""
+        self.tour("spend_device_sync")
+        order = self.sold(54)
+        self.assertEqual(order.general_customer_note, "No sugar")
+        self.assertEqual(order.loyalty_engine_member_ref, MIA.id)
+        self.assertEqual(self.discounts(order), [6])
+        self.assertEqual(self.ledger(order), {"voucher": ("settled", 6)})
+        self.assertEqual(self.burned(), [TEN.id])
+        self.assertEqual(self.report(order)["total"], 54)
+
     def test_delete(self):
         """Points that were spent for an order that is deleted come back."""
         self.tour("spend_delete")

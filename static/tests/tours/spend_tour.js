@@ -343,6 +343,24 @@ add("refused_sync", () => [
 
 // --- Elsewhere, and later ---
 
+// Another device stores something on an order on which this one has work that it has not sent yet.
+add("spend_device_sync", () => [
+    openRegister(),
+    identify(),
+    sellThreeProducts(),
+    Spend.openVouchers(),
+    Spend.choose(TEN.name),
+    Spend.isHeld(TEN.name, "4.00"),
+    ProductScreen.clickDisplayedProduct("Twenty dollars no tax"),
+    ProductScreen.totalAmountIs("54.00"),
+    Spend.anotherDeviceNotes("No sugar"),
+    Spend.isHeld(TEN.name, "6.00"),
+    ProductScreen.totalAmountIs("54.00"),
+    payCash(),
+    Spend.receiptTells("voucher", TEN.name),
+    ReceiptScreen.totalAmountContains("54.00"),
+]);
+
 add("spend_reload", () => [
     openRegister(),
     identify(),

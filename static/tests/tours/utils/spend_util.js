@@ -263,3 +263,21 @@ export function wereAsked(...routes) {
         }
     }, `asked: ${routes.join(", ") || "nothing"}`);
 }
+
+/** Another device, which has this order too, stores a note on it, and that arrives here. */
+export function anotherDeviceNotes(note) {
+    return run(async () => {
+        const order = posmodel.getOrder();
+        // Of what is stored in the same second as before Odoo's synchronisation tells nothing.
+        await new Promise((resolve) => setTimeout(resolve, 2000));
+        await posmodel.data.orm.write("pos.order", [order.id], { general_customer_note: note });
+        await posmodel.deviceSync.collect({
+            static_records: {},
+            session_id: odoo.pos_session_id,
+            device_identifier: "another",
+        });
+        if (order.general_customer_note !== note) {
+            throw new Error("What another device has stored did not arrive here.");
+        }
+    }, `another device notes "${note}"`);
+}

@@ -58,6 +58,26 @@ test("tier, name, points, value, age and estimate", async () => {
     expect(".o_pos_loyalty_engine_estimate").toHaveText("+ ≈ 17");
 });
 
+test("the estimate follows the basket once that rests", async () => {
+    const { store, desk } = await setupTill({ A: found(1) });
+    const order = await getFilledOrder(store);
+    await mountWithCleanup(OrderSummary);
+    await desk.identify("A");
+    await settle();
+    order.lines[0].setQuantity(10);
+    await animationFrame();
+    expect(".o_pos_loyalty_engine_estimate").toHaveText("+ ≈ 17");
+    await advanceTime(300);
+    await animationFrame();
+    const estimate = order.loyaltyEngineEstimatedPoints;
+    expect(estimate).toBeGreaterThan(17);
+    expect(".o_pos_loyalty_engine_estimate").toHaveText(`+ ≈ ${estimate}`);
+    // Another order's is shown at once.
+    store.addNewOrder();
+    await animationFrame();
+    expect(".o_pos_loyalty_engine_estimate").toHaveCount(0);
+});
+
 test("the age grows by one slow timer, and a stale balance is marked", async () => {
     const { desk } = await mountPanel({ A: found(1) });
     await desk.identify("A");

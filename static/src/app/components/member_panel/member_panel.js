@@ -1,6 +1,7 @@
 import { Component, useEffect, useExternalListener, useState } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { browser } from "@web/core/browser/browser";
+import { useDebounced } from "@web/core/utils/timing";
 import { RedemptionList } from "@pos_loyalty_engine/app/components/redemption_list/redemption_list";
 import { usePos } from "@point_of_sale/app/hooks/pos_hook";
 import {
@@ -12,14 +13,31 @@ import {
 
 // Seconds after which a balance is no longer taken for granted
 const STALE = 300;
+// Milliseconds without a change of the basket
+const AT_REST = 300;
 
-/** By itself, because it follows the basket: the rest of the panel is not drawn with each product. */
+/**
+ * Follows the basket by itself, and once that rests: with each product it would have the browser lay out
+ * the whole order a second time.
+ */
 class EstimatedPoints extends Component {
     static template = "pos_loyalty_engine.EstimatedPoints";
     static props = { order: Object };
 
     setup() {
         this.formatPoints = formatPoints;
+        this.state = useState({ points: this.estimate });
+        const show = useDebounced((points) => (this.state.points = points), AT_REST);
+        useEffect(
+            (points) => {
+                show(points);
+            },
+            () => [this.estimate]
+        );
+    }
+
+    get estimate() {
+        return this.props.order.loyaltyEngineEstimatedPoints;
     }
 }
 
