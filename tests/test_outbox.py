@@ -538,9 +538,10 @@ class TestOutbox(LoyaltyEngineCase):
         sent just now it is soon known that it isn't there."""
         self.engine.background_deadline = 3
         self.patch(loyalty_engine_sender, "CLOCK_MARGIN", 0)
+        # One after the other: a list in no order says of nothing that it isn't there.
         for _sale in range(12):
             self.sell()
-        self.send_reports()
+            self.send_reports()
         self.sandbox.faults(kind="drop_before", method="POST", path="/events", times=2)
         now = fields.Datetime.now()
         late, fresh = (self.sell(date_order=now - timedelta(days=days)) for days in (3, 0))
