@@ -134,7 +134,9 @@ class PosLoyaltyEngine(TillController):
             return answer
         if report.points_known:
             answer["points_earned"] = report.points_earned
-        member_ref, event_ref = report.member_ref, report.event_ref
+        member_ref = report.member_ref
+        # Of an order only its own id is known, and not which event came of it.
+        event_ref = "" if report.way == "order" else report.event_ref
 
         def ask(client):
             if answer["points_earned"] is not None:

@@ -84,7 +84,8 @@ class RedemptionController(TillController):
         """The vouchers in a member's wallet, with what they are worth and whether they are free.
 
         :param order_uuid: the order that they would be for: what is on it already is told apart
-        :return: dict with ``status`` "found" and ``vouchers``, or why there are none
+        :return: dict with ``status`` "found", ``vouchers`` and ``is_complete`` (there are no
+            others), or why there are none
         """
         config, terms = self._spending(config_id, session_id, "accepts_vouchers")
         member_ref = _text(member_ref, LONGEST_REF)
@@ -96,6 +97,7 @@ class RedemptionController(TillController):
         )
         if answer["status"] != "found":
             return answer
+        vouchers, is_complete = answer["value"]
         ledger = self._ledger()
         claims = ledger._alone(
             "_rows",
@@ -103,7 +105,7 @@ class RedemptionController(TillController):
             " AND redemption.state NOT IN %(free)s"
             " AND (redemption.state NOT IN %(used)s OR redemption.sent_at > %(since)s)",
             engine=terms.engine_id,
-            benefits=tuple(benefit.id for benefit, _raw in answer["value"]) or ("",),
+            benefits=tuple(benefit.id for benefit, _raw in vouchers) or ("",),
             free=FREE_STATES,
             used=USED_STATES,
             since=request.env.cr.now() - REUSED_AFTER,
@@ -113,20 +115,23 @@ class RedemptionController(TillController):
             "status": "found",
             "vouchers": [
                 self._card(terms, benefit, raw, claimed.get(benefit.id), order_uuid)
-                for benefit, raw in answer["value"]
+                for benefit, raw in vouchers
             ],
+            "is_complete": is_complete,
         }
 
     def _read_vouchers(self, client, terms, member_ref):
         """The vouchers of a wallet, each with its raw discounts: None where those can't be read, or
         not in the time that a cashier waits for all of it.
 
+        :return: (list of them, whether these are all)
         :raises EngineError: when the wallet can't be read
         """
         ends = time.monotonic() + terms.deadline
-        benefits = client.get_wallet(member_ref, deadline=terms.deadline).benefits
+        wallet = client.get_wallet(member_ref, deadline=terms.deadline)
+        benefits = wallet.benefits[:MOST_VOUCHERS_LISTED]
         vouchers, by_reward = [], {}
-        for benefit in benefits[:MOST_VOUCHERS_LISTED]:
+        for benefit in benefits:
             reward = benefit.reward
             raw = reward and reward.discounts
             if reward and raw is None:
@@ -138,7 +143,7 @@ class RedemptionController(TillController):
                         by_reward[reward.id] = None
                 raw = by_reward.get(reward.id)
             vouchers.append((benefit, raw))
-        return vouchers
+        return vouchers, wallet.benefits_complete and len(benefits) == len(wallet.benefits)
 
     @route("hold_voucher")
     def hold_voucher(
@@ -171,7 +176,8 @@ class RedemptionController(TillController):
         if wait := lookups._seconds_to_wait(is_guess):
             raise Refusal("limited", retry_after=wait)
         code = _text(code, LONGEST_CODE, optional=bool(benefit))
-        own = config.env["loyalty.engine.code"]._find(engine, code) if code else None
+        codes = config.env["loyalty.engine.code"]
+        own = codes._find(engine, code) if code else None
         limits = (engine.most_vouchers, engine.most_of_a_reward)
         at_once = engine.burn_moment == "at_once"
         if own:
@@ -185,7 +191,10 @@ class RedemptionController(TillController):
                 ),
                 rejected="rejected",
             )
-            missed = answer["status"] in ("unknown", "rejected")
+            # Whether it is one of our own codes is known whatever the engine says.
+            missed = answer["status"] in ("unknown", "rejected") or (
+                answer["status"] != "found" and bool(code) and codes._has_any(engine)
+            )
             lookups._record(missed=missed, is_guess=is_guess)
             if answer["status"] != "found":
                 return answer
@@ -194,6 +203,8 @@ class RedemptionController(TillController):
         ledger = self._ledger()
         row = ledger._alone("_hold_voucher", values, *limits)
         if at_once and row["state"] == "held":
+            # No transaction stays open while the engine is asked.
+            request.env.cr.commit()
             request.env["loyalty.engine.redeemer"].sudo()._spend(
                 terms, order_uuid, {row["uuid"]: None}, ""
             )

@@ -191,10 +191,11 @@ def tell(plan, sold, tellers, answers, found, told, selling, taken, settling):
     for state, count in sorted(collections.Counter(one.state for one in sold).items()):
         table.row(f"sales: {state}", count)
     table.row("of them with something spent", sum(bool(one.carried) for one in sold))
-    for where, count in sorted(
-        collections.Counter(sale.mishap.where for sale in plan.sales if sale.mishap).items()
+    mishaps = (sale.mishap for sale in plan.sales if sale.mishap)
+    for (where, name), count in sorted(
+        collections.Counter((mishap.where, mishap.name) for mishap in mishaps).items()
     ):
-        table.row(f"mishaps: {where}", count)
+        table.row(f"mishap: {where}, {name}", count)
     for (route, status), count in sorted(answers.items()):
         table.row(f"{route}: {status}", count)
     longest = max((one.waited for one in sold), default=0)

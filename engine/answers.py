@@ -175,6 +175,22 @@ class EventType:
     is_active: bool | None = None
     schema: Mapping[str, Any] | None = field(default=None, repr=False)
 
+    def keeps(self, path: str) -> bool:
+        """Return whether the engine keeps a text at `path` of a payload, as in "order.id".
+
+        For certain: what a schema doesn't name may be dropped without a word (I); a type without a
+        schema takes all.
+        """
+        schema: Any = self.schema
+        if schema is None:
+            return True
+        for name in path.split("."):
+            properties = schema.get("properties")
+            schema = properties.get(name) if isinstance(properties, dict) else None
+            if not isinstance(schema, dict):
+                return False
+        return schema.get("type", "string") in ("string", ["string"])
+
 
 @dataclass(frozen=True)
 class Tier:

@@ -36,12 +36,16 @@ from ..engine import (
     check_order_template,
     fact_path,
 )
-from .loyalty_engine_report import FAILED_STATES, OPEN_STATES
+from .loyalty_engine_report import OPEN_STATES
 
 _logger = logging.getLogger(__name__)
 
 SECRETS = {"api_key", "client_id", "client_secret", "event_secret", "manager_pin"}
 ADDRESSES = ("rewards_url", "receipts_url", "token_url")
+# Seconds. The second one is for what happens before and after the waiting: a sender that is silent
+# counts as dead after 12.
+MIN_LATE_AFTER = 60
+LATE_MARGIN = 30
 # Where the engine itself tells what a point is worth.
 ENGINES_POINTS_VALUE = ("setting", "reaction")
 CHECK_MARKS = {True: ("text-success", "✓"), False: ("text-danger", "✗"), None: ("text-muted", "·")}
@@ -303,7 +307,6 @@ class LoyaltyEngine(models.Model):
     check_result = fields.Html(readonly=True, copy=False, sanitize=True)
     config_ids = fields.One2many("pos.config", "loyalty_engine_id", string="Points of Sale")
     trouble_count = fields.Integer(compute="_compute_report_counts")
-    failed_count = fields.Integer(compute="_compute_report_counts")
     waiting_count = fields.Integer(compute="_compute_report_counts")
     rests_until = fields.Datetime(compute="_compute_rest")
     rest_reason = fields.Char(compute="_compute_rest")
@@ -350,7 +353,6 @@ class LoyaltyEngine(models.Model):
     def _compute_report_counts(self):
         for name, condition in (
             ("trouble_count", ("needs_person", "=", True)),
-            ("failed_count", ("state", "in", FAILED_STATES)),
             ("waiting_count", ("state", "in", OPEN_STATES)),
         ):
             counts = dict(
@@ -385,8 +387,13 @@ class LoyaltyEngine(models.Model):
                 raise ValidationError(
                     self.env._("A cashier can wait 1 to 15 seconds, the background 1 to 60.")
                 )
-            if not 5 <= engine.late_after <= 86400:
-                raise ValidationError(self.env._("A request can be late for 5 seconds to one day."))
+            # Longer than anybody waits for one, and is at it: it goes again, or counts as never
+            # arrived, only then.
+            least = max(MIN_LATE_AFTER, engine.background_deadline + LATE_MARGIN)
+            if not least <= engine.late_after <= 86400:
+                raise ValidationError(
+                    self.env._("A request can be late for %d seconds to one day.", least)
+                )
 
     @api.constrains("locale")
     def _check_locale(self):
@@ -490,10 +497,11 @@ class LoyaltyEngine(models.Model):
         self.database_uuid = self._current_database_uuid()
         self.env["loyalty.engine.report"]._wake_sender()
 
-    def action_retry_failed(self):
-        """Send all failed reports of this connection again."""
+    def action_retry_troubled(self):
+        """Send again all reports of this connection that need a person: what has failed, and, at
+        once, what waits for too long."""
         self.env["loyalty.engine.report"].search(
-            [("engine_id", "in", self.ids), ("state", "in", FAILED_STATES)]
+            [("engine_id", "in", self.ids), ("needs_person", "=", True)]
         ).action_retry()
 
     # === What the till may know ===
@@ -503,16 +511,14 @@ class LoyaltyEngine(models.Model):
         if not self:
             return False
         self.ensure_one()
+        is_reporting = self.reporting != "off" and not self.is_other_database
         return {
             "id": self.id,
             "name": self.name,
             "points_value": self._known_points_value(),
+            "is_reporting": is_reporting,
             # What is not reported earns nothing.
-            "estimated_points_per_unit": (
-                self.estimated_points_per_unit
-                if self.reporting != "off" and not self.is_other_database
-                else 0
-            ),
+            "estimated_points_per_unit": self.estimated_points_per_unit if is_reporting else 0,
             "time_limit": self.till_deadline,
             "member_code_prefix": self.member_code_prefix or "",
         }
@@ -655,6 +661,17 @@ class LoyaltyEngine(models.Model):
                 steps.append(
                     (False, self.env._("The event type %s is switched off", self.sale_event_type))
                 )
+            if event_type:
+                # Without it no sale is found again whose answer was lost.
+                steps.append(
+                    (
+                        event_type.keeps(fact_path(self._template("event_template"))),
+                        self.env._("The event type %s keeps our id", self.sale_event_type),
+                    )
+                )
+            attempt(
+                self.env._("Reported sales can be looked up"), lambda: client.list_events(limit=1)
+            )
             attempt(
                 self.env._("The engine accepts the payload of a sale"),
                 lambda: client.test_reaction(self._sale_body(SAMPLE_SALE, None)),

@@ -95,5 +95,9 @@ class LoyaltyEngineCode(models.Model):
         )
 
     @api.model
+    def _has_any(self, engine):
+        return bool(self.sudo().search([("engine_id", "=", engine.id)], limit=1))
+
+    @api.model
     def _find(self, engine, code):
         return self.sudo().search([("engine_id", "=", engine.id), ("code", "=", code)], limit=1)

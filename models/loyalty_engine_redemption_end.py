@@ -1,12 +1,16 @@
+import logging
 from datetime import timedelta, timezone
 from decimal import Decimal
 
+import psycopg2
 from psycopg2.extras import Json
 
 from odoo import api, models
 
 from ..engine import PointsFacts
 from .loyalty_engine_redemption import decimal_of
+
+_logger = logging.getLogger(__name__)
 
 # An order that stood open for longer is not looked at when it is paid.
 LONGEST_DRAFT = timedelta(days=30)
@@ -540,7 +544,8 @@ class LoyaltyEngineRedemption(models.Model):
               JOIN pos_config ON pos_config.id = pos_session.config_id
               LEFT JOIN loyalty_engine_redemption redemption
                      ON redemption.uuid = carried.uuid AND redemption.order_uuid = pos_order.uuid
-             WHERE pos_config.loyalty_engine_id = %(engine)s
+             -- Sold where no connection is: then by that of what the till took off.
+             WHERE COALESCE(pos_config.loyalty_engine_id, redemption.engine_id) = %(engine)s
                AND pos_order.state NOT IN ('draft', 'cancel')
                AND pos_order.write_date > %(since)s
                AND (redemption.id IS NULL OR redemption.state IN
@@ -553,24 +558,32 @@ class LoyaltyEngineRedemption(models.Model):
             """,
             {"engine": engine_id, "since": since, "begun": since - LONGEST_DRAFT},
         )
-        engine = self.env["loyalty.engine"].browse(engine_id)
         for order_id, redemption_uuid, state in self.env.cr.fetchall():
             order = self.env["pos.order"].browse(order_id)
-            if state == "returning" and self._fate(self._row(redemption_uuid)) == PAID_WITH:
-                # It may still be called off.
-                continue
-            self.env["loyalty.engine.case"]._open(
-                engine,
-                "unbacked",
-                f"{order.uuid} {redemption_uuid}",
-                self.env._(
-                    "A discount without a redemption: %s", order.pos_reference or order.name
-                ),
-                self.env._(
-                    "The till took something off this order for a voucher or points that were "
-                    "not spent for it. The sale stands as it is."
-                ),
-                config_id=order.config_id.id,
-                order_uuid=order.uuid,
-                member_ref=order.loyalty_engine_member_ref,
-            )
+            try:
+                with self.env.cr.savepoint():
+                    self._flag_order_unbacked(engine_id, order, redemption_uuid, state)
+            except psycopg2.errors.OperationalError:
+                raise
+            except Exception:
+                # The others are listed all the same.
+                _logger.exception("loyalty engine: discount of order %s not listed", order.uuid)
+
+    @api.model
+    def _flag_order_unbacked(self, engine_id, order, redemption_uuid, state):
+        if state == "returning" and self._fate(self._row(redemption_uuid)) == PAID_WITH:
+            # It may still be called off.
+            return
+        self.env["loyalty.engine.case"]._open(
+            self.env["loyalty.engine"].browse(engine_id),
+            "unbacked",
+            f"{order.uuid} {redemption_uuid}",
+            self.env._("A discount without a redemption: %s", order.pos_reference or order.name),
+            self.env._(
+                "The till took something off this order for a voucher or points that were not "
+                "spent for it. The sale stands as it is."
+            ),
+            config_id=order.config_id.id,
+            order_uuid=order.uuid,
+            member_ref=order.loyalty_engine_member_ref,
+        )

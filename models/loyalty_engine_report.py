@@ -105,7 +105,9 @@ class LoyaltyEngineReport(models.Model):
         readonly=True, help="What was sent before and definitely refused, one per line."
     )
     answer = fields.Text(readonly=True, help="What the engine answered.")
-    event_ref = fields.Char(string="Event at the Engine", readonly=True)
+    event_ref = fields.Char(
+        string="Id at the Engine", readonly=True, help="Of the event, or of the order."
+    )
     points_earned = fields.Float(readonly=True, digits=(16, 4))
     points_known = fields.Boolean(readonly=True)
     member_asks = fields.Integer(
@@ -356,6 +358,20 @@ class LoyaltyEngineReport(models.Model):
 
     @api.model
     def _resend(self, report_ids):
+        # Whoever was nobody is asked for anew: perhaps it was not the right engine that said so.
+        self.env.cr.execute(
+            """
+            UPDATE loyalty_engine_report AS report
+               SET member_ref = NULLIF(pos_order.loyalty_engine_member_ref, ''),
+                   member_code = CASE WHEN pos_order.loyalty_engine_member_ref > '' THEN NULL
+                       ELSE NULLIF(pos_order.loyalty_engine_member_code, '') END
+              FROM pos_order
+             WHERE pos_order.id = report.pos_order_id AND report.id IN %s
+               AND report.kind = 'sale' AND report.state = 'dead' AND report.refused
+               AND report.member_ref IS NULL AND report.member_code IS NULL
+            """,
+            (tuple(report_ids) or (0,),),
+        )
         self.env.cr.execute(
             """
             UPDATE loyalty_engine_report

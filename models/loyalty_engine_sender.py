@@ -50,6 +50,10 @@ CUT_SHORT_UNTIL = 2 * 3600
 # The engine's clock and ours may differ by so much, in seconds.
 CLOCK_MARGIN = 300
 MOST_SENDINGS = 5
+# Where nobody can look whether it came: each time may count.
+MOST_SENDINGS_UNSEEN = 2
+# What the engine answers where a code is nobody's, or none that it could be asked for (I).
+NOBODYS = frozenset({400, 404, 422})
 # When a member is asked for again whom the engine gave no answer for, in seconds; after the last
 # time the report needs a person.
 ASK_AGAIN_AFTER = (60, 300, 1800, 7200, 28800, 86400)
@@ -510,7 +514,9 @@ class LoyaltyEngineSender(models.AbstractModel):
                     member = self._member_of(engine, client, pace, ref, code, by_order)
                 except EngineError as error:
                     is_forbidden = isinstance(error, EngineAuthFailed) and error.status == 403
-                    is_own = is_forbidden or isinstance(error, EngineOutcomeUnknown)
+                    is_own = is_forbidden or isinstance(
+                        error, (EngineOutcomeUnknown, EngineRejected)
+                    )
                     if is_own:
                         later.append((report_id, asks or 0, str(error)[:500]))
                         in_a_row += 1
@@ -524,7 +530,10 @@ class LoyaltyEngineSender(models.AbstractModel):
             member_ref, auth_identifier = members[ref or code]
             note = None
             if not member_ref:
-                note = self.env._("Reported without a member: the code belongs to nobody.")
+                note = self.env._(
+                    "Reported without a member: the code belongs to nobody, or to a member who is "
+                    "restricted."
+                )
             elif by_order and not auth_identifier:
                 note = self.env._(
                     "Reported without a member: the engine names no auth identifier of this one."
@@ -602,7 +611,12 @@ class LoyaltyEngineSender(models.AbstractModel):
             pace.wait()
             try:
                 user = client.get_user(reading, deadline=deadline)
-            except (EngineRejected, ValueError):
+            except ValueError:
+                continue
+            except EngineRejected as error:
+                # A wrong address, for one, says nothing of whose the code is.
+                if error.status not in NOBODYS and error.status >= 400:
+                    raise
                 continue
             return None if user.is_restricted else user
         return None
@@ -700,7 +714,9 @@ class LoyaltyEngineSender(models.AbstractModel):
             elif age < late_after:
                 steps = [step for step in LOOK_UP_AFTER if age < step < late_after]
                 later.append((report_id, sent_at + timedelta(seconds=min([*steps, late_after]))))
-            elif sends < MOST_SENDINGS and (kind == "sale" or order_uuid not in undecided):
+            elif order_uuid not in undecided and sends < MOST_SENDINGS:
+                again.append((report_id, now))
+            elif kind == "sale" and sends < MOST_SENDINGS_UNSEEN:
                 # A sale that counts twice is seen, one that never counts is not. Of points it is
                 # the other way about: they go again only where it is told that they never came.
                 again.append((report_id, now))

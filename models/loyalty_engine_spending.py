@@ -361,7 +361,7 @@ class LoyaltyEngine(models.Model):
             for name, type_name in POINTS_TEMPLATES.items():
                 event_type = client.get_event_type(self[type_name])
                 is_there = event_type.is_active is not False
-                keeps = _keeps(event_type.schema, points_path(self._template(name)).split("."))
+                keeps = event_type.keeps(points_path(self._template(name)))
                 steps.append(
                     (
                         is_there and keeps,
@@ -372,17 +372,3 @@ class LoyaltyEngine(models.Model):
             steps.append((False, self.env._("Spending points: %s", self._in_words(error))))
         self.sudo().points_ready = all(works for works, _text in steps)
         return steps
-
-
-def _keeps(schema, path):
-    """Whether the engine keeps a text at ``path`` of a payload of this JSON schema, for certain.
-
-    What a schema doesn't name may be dropped without a word; a type without a schema takes all.
-    """
-    for name in path:
-        if schema is None:
-            return True
-        schema = schema.get("properties", {}).get(name) if isinstance(schema, dict) else None
-        if not isinstance(schema, dict):
-            return False
-    return schema is None or schema.get("type", "string") in ("string", ["string"])

@@ -74,6 +74,22 @@ class PosConfig(models.Model):
                     )
                 )
 
+    @api.constrains("loyalty_engine_id", "loyalty_engine_points_booking", "journal_id")
+    def _check_loyalty_engine_currency(self):
+        """A connection has one value of a point, without a currency of its own."""
+        for engine in self.loyalty_engine_id.sudo():
+            spending = engine.config_ids.filtered("loyalty_engine_points_booking")
+            if len(spending.currency_id) > 1:
+                raise ValidationError(
+                    self.env._(
+                        "%(shops)s spend points with the connection %(connection)s, in different "
+                        "currencies. A point is worth one amount there: give each currency a "
+                        "connection of its own.",
+                        shops=", ".join(spending.mapped("name")),
+                        connection=engine.name,
+                    )
+                )
+
     @api.depends("loyalty_engine_id")
     def _compute_loyalty_engine_since(self):
         for config in self:
@@ -143,11 +159,6 @@ class PosConfig(models.Model):
         # Loaded by every till, and on no shelf.
         products = self.env["loyalty.engine"].sudo()._discount_products()
         return super()._get_special_products() | products
-
-    def open_ui(self):
-        if self.loyalty_engine_id:
-            self.env["loyalty.engine.recovery"].sudo()._wake()
-        return super().open_ui()
 
     def _get_forbidden_change_fields(self):
         # A member on an open order belongs to the tenant that knew the code.

@@ -516,7 +516,8 @@ class PosOrder(models.Model):
     def _loyalty_engine_basket(self):
         config = self.config_id
         not_goods = config._get_special_products() | config.tip_product_id
-        sku_source = config.sudo().loyalty_engine_id.sku_source
+        # Sold where no connection is, after something was held where one is.
+        sku_source = config.sudo().loyalty_engine_id.sku_source or "default_code"
         lines = self.lines.filtered(lambda line: not line.loyalty_engine_redemption)
         entries = [
             Entry(

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from .pos_config import is_self_order
+
 
 class PosOrderLine(models.Model):
     _inherit = "pos.order.line"
@@ -22,11 +24,10 @@ class PosOrderLine(models.Model):
 
     @api.model
     def _load_pos_data_fields(self, config):
-        return [
-            *super()._load_pos_data_fields(config),
-            "loyalty_engine_redemption",
-            "loyalty_engine_details",
-        ]
+        names = super()._load_pos_data_fields(config)
+        if is_self_order():
+            return names
+        return [*names, "loyalty_engine_redemption", "loyalty_engine_details"]
 
     def _loyalty_engine_codes(self, sku_source):
         """What the engine may call this line's product: its SKU, and its category and the ones

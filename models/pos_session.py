@@ -14,6 +14,12 @@ TAKEN_STATES = ("spent", "settled")
 class PosSession(models.Model):
     _inherit = "pos.session"
 
+    def load_data(self, models_to_load):
+        """A till starts, perhaps after it died: what it has left behind is looked at now."""
+        if self.config_id.loyalty_engine_id:
+            self.env["loyalty.engine.recovery"].sudo()._wake()
+        return super().load_data(models_to_load)
+
     # Whoever closes a session counts what is there to count: points lie in no drawer, and no bank
     # tells how many came in. A type of its own keeps them out of the count, and of the differences.
     def get_closing_control_data(self):

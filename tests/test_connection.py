@@ -109,15 +109,16 @@ class TestConnection(LoyaltyEngineCase):
         domain = safe_eval(field.get("filter_domain"), {"self": "1000001"})
         self.env["res.partner"].with_user(self.cashier).search(domain)
 
-    def test_nothing_is_estimated_where_nothing_is_reported(self):
-        def estimate():
-            return self.engine._till_data(self.config)["estimated_points_per_unit"]
+    def test_nothing_is_estimated_or_checked_later_where_nothing_is_reported(self):
+        def told():
+            data = self.engine._till_data(self.config)
+            return data["is_reporting"], data["estimated_points_per_unit"]
 
-        self.assertEqual(estimate(), 1)
+        self.assertEqual(told(), (True, 1))
         self.engine.reporting = "off"
-        self.assertEqual(estimate(), 0)
+        self.assertEqual(told(), (False, 0))
         self.engine.write({"reporting": "event", "database_uuid": "another"})
-        self.assertEqual(estimate(), 0)
+        self.assertEqual(told(), (False, 0))
 
     def test_no_secret_in_the_log_even_at_debug_level(self):
         order = self.sell(member=self.member)
@@ -246,12 +247,25 @@ class TestConnection(LoyaltyEngineCase):
         with self.assertRaises(UserError):
             self.config.loyalty_engine_id = foreign
 
+    def test_points_of_one_connection_are_worth_one_amount(self):
+        self.config.loyalty_engine_points_booking = "discount"
+        # To report, and to earn, any currency will do.
+        self.pos_config_eur.loyalty_engine_id = self.engine
+        with self.assertRaisesRegex(ValidationError, "different currencies"):
+            self.pos_config_eur.loyalty_engine_points_booking = "discount"
+
+    def test_a_request_is_not_late_before_nobody_waits_for_it(self):
+        self.engine.write({"background_deadline": 30, "late_after": 60})
+        for values in ({"late_after": 59}, {"background_deadline": 31}):
+            with self.subTest(values=values), self.assertRaises(ValidationError):
+                self.engine.write(values)
+
     # === The test of the connection ===
 
     def test_check_says_what_works(self):
         self.engine.with_user(self.administrator).action_check()
         self.assertNotIn("✗", self.engine.check_result)
-        self.assertEqual(self.engine.check_result.count("✓"), 6)
+        self.assertEqual(self.engine.check_result.count("✓"), 8)
         self.assertEqual(self.events(), [])
 
     def test_check_finds_a_wrong_event_secret(self):
@@ -262,6 +276,19 @@ class TestConnection(LoyaltyEngineCase):
                 self.assertEqual(self.engine.check_result.count("✗"), 1)
                 self.assertRegex(self.engine.check_result, "✗.*event secret")
         self.assertEqual(self.events(), [])
+
+    def test_check_looks_whether_a_sale_is_found_again(self):
+        template = json.loads(self.engine.event_template)
+        sale_id = next(key for key, value in template.items() if value == "$transaction_id")
+        renamed = {f"our{sale_id}": template.pop(sale_id), **template}
+        self.engine.event_template = json.dumps(renamed)
+        self.engine.action_check()
+        self.assertRegex(self.engine.check_result, "✗.*keeps our id")
+        self.engine.event_template = json.dumps({sale_id: "$transaction_id", **template})
+        self.sandbox.faults(kind="refuse", status=403, method="GET", path="/events")
+        self.engine.action_check()
+        self.assertEqual(self.engine.check_result.count("✗"), 1)
+        self.assertRegex(self.engine.check_result, "✗.*can be looked up")
 
     def test_check_looks_whether_the_receipts_service_answers(self):
         self.engine.reporting = "order"

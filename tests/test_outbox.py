@@ -89,6 +89,38 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertNotIn(self.member.id, report.answer)
         self.assertEqual(order.loyalty_engine_report_state, "sent")
 
+    def test_nothing_of_a_person_leaves_with_a_sale(self):
+        secrets = {
+            "name": "Miriam Bergstroem",
+            "email": "miriam@example.com",
+            "phone": "+46701234567",
+            "street": "Strandvaegen 7",
+            "city": "Norrkoeping",
+            "zip": "60221",
+            "vat": "SE556000000001",
+            "ref": "customer-4711",
+            "comment": "allergic to nuts",
+        }
+        self.env.user.write({"name": "Carola Cashier", "email": "carola@example.com"})
+        customer = self.env["res.partner"].create({**secrets, "loyalty_engine_ref": self.member.id})
+        order = self.sell(
+            member=self.member,
+            partner_id=customer.id,
+            general_customer_note="call Miriam",
+            internal_note="met at school",
+        )
+        self.send_reports()
+        bodies = [
+            request["body"]
+            for request in self.sandbox.requests()
+            if request["path"].endswith("/events") and request["method"] == "POST"
+        ]
+        self.assertEqual(len(bodies), 1)
+        text = bodies[0].decode()
+        self.assertIn(order.uuid, text)
+        for secret in (*secrets.values(), "Carola", "carola@", "Miriam", "met at school"):
+            self.assertNotIn(secret, text)
+
     def test_a_sale_to_anybody_is_reported_without_subject(self):
         self.sell()
         self.send_reports()
@@ -194,7 +226,7 @@ class TestOutbox(LoyaltyEngineCase):
             self.env.cr.execute("DELETE FROM loyalty_engine_report")
             order.action_pos_order_paid()
             self.config.open_ui()
-            self.env["loyalty.engine.recovery"]._wake()
+            self.config.current_session_id.load_data(["pos.config"])
             self.engine.write({"locale": "en", "points_value_source": "fixed"})
             self.env.flush_all()
             return self.report_of(order).state
@@ -211,6 +243,7 @@ class TestOutbox(LoyaltyEngineCase):
             type(self.env["loyalty.engine.recovery"]), "_wake", side_effect=ZeroDivisionError
         ):
             self.pos_config_eur.open_ui()
+            self.pos_config_eur.current_session_id.load_data(["pos.config"])
 
     def test_the_safety_net_finds_sales_without_a_row(self):
         with patch.object(type(self.env["loyalty.engine.report"]), "_freeze", return_value=None):
@@ -649,15 +682,15 @@ class TestOutbox(LoyaltyEngineCase):
         refused = self.sell()
         self.send_reports()
         self.engine.sale_event_type = "POS_SALE"
-        self.assertEqual(self.engine.failed_count, 2)
+        self.assertEqual(self.engine.trouble_count, 2)
         with patch.object(orders, "_loyalty_engine_sale", side_effect=ZeroDivisionError):
             with self.assertRaisesRegex(UserError, "still"):
                 self.report_of(not_built).action_retry()
-            self.engine.action_retry_failed()
+            self.engine.action_retry_troubled()
         self.send_reports()
         self.assertEqual(self.report_of(refused).state, "sent")
         self.assertEqual(self.report_of(not_built).state, "not_built")
-        self.engine.action_retry_failed()
+        self.engine.action_retry_troubled()
         self.send_reports()
         self.assertEqual(self.report_of(not_built).state, "sent")
 
@@ -742,7 +775,7 @@ class TestOutbox(LoyaltyEngineCase):
 
     def test_a_code_without_an_answer_stops_no_other(self):
         code = demo.MEMBERS[1].account_number
-        for status in (403, 500):
+        for status in (403, 405, 500):
             with self.subTest(status=status):
                 self.sandbox.reset()
                 kind = "refuse" if status < 500 else "error"
@@ -772,6 +805,21 @@ class TestOutbox(LoyaltyEngineCase):
         self.send_reports()
         (event,) = self.events()
         self.assertEqual(event["subject"], self.member.id)
+
+    def test_a_wrong_address_costs_no_member(self):
+        orders = [
+            self.sell(loyalty_engine_member_code=self.member.account_number),
+            self.sell(member=self.member),
+        ]
+        right = self.engine.rewards_url
+        self.engine.rewards_url = f"{right}/nothing-here"
+        self.send_reports()
+        reports = self.report_of(orders[0]) | self.report_of(orders[1])
+        self.assertEqual(set(reports.mapped("state")), {"dead"})
+        self.engine.rewards_url = right
+        reports.action_retry()
+        self.send_reports()
+        self.assertEqual([event["subject"] for event in self.events()], [self.member.id] * 2)
 
     def test_an_engine_that_answers_nothing_rests(self):
         self.sandbox.faults(kind="error", status=500, path="/users/*")
@@ -806,6 +854,20 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual(self.events(), [])
         (event,) = self.events("ORDER_PLACED")
         self.assertIn(self.member.auth_identifier, json.dumps(event))
+
+    def test_an_order_that_nobody_can_look_for_goes_twice_at_most(self):
+        self.engine.reporting = "order"
+        self.sandbox.faults(kind="drop_after", method="POST", path="/orders")
+        order = self.sell()
+        for _sending in range(3):
+            self.send_reports()
+            self.end_the_rest()
+            self._overdue(order)
+        self.send_reports()
+        report = self.report_of(order)
+        self.assertEqual((report.state, report.sends), ("dead", 2))
+        self.assertEqual(len(self.events("ORDER_PLACED")), 2)
+        self.assertEqual(len(self.engine.activity_ids), 1)
 
     def test_an_order_whose_member_can_not_be_named_says_so(self):
         self.engine.reporting = "order"

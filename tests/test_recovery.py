@@ -255,7 +255,8 @@ class TestRecovery(LeftBehind):
 
     def test_at_the_start_of_a_till(self):
         self.env["ir.cron.trigger"].search([]).unlink()
-        self.config.open_ui()
+        session = self.pos_session.with_user(self.cashier)
+        session.with_context(pos_config_id=self.config.id).load_data(["pos.config"])
         self.assertTrue(self.woken_at(self.recovery))
 
     def test_when_an_unknown_outcome_is_due(self):
@@ -381,7 +382,7 @@ class TestRecovery(LeftBehind):
 
     def test_a_refund_that_failed_is_sent_again(self):
         redemption, _report = self.dead_refund()
-        self.engine.action_retry_failed()
+        self.engine.action_retry_troubled()
         self.send_reports()
         self.sandbox.wait_for_reactors()
         self.recover()
@@ -418,7 +419,7 @@ class TestRecovery(LeftBehind):
             with self.assertRaisesRegex(UserError, "twice"):
                 report.action_retry()
             with self.assertRaisesRegex(UserError, "twice"):
-                self.engine.action_retry_failed()
+                self.engine.action_retry_troubled()
             case.action_close()
         self.assertEqual(self.report(report).state, "dead")
         self.send_reports()
@@ -431,7 +432,7 @@ class TestRecovery(LeftBehind):
         self.env.cr.execute(
             "UPDATE loyalty_engine_report SET state = 'dead' WHERE id IN %s", (tuple(sale.ids),)
         )
-        self.engine.action_retry_failed()
+        self.engine.action_retry_troubled()
         # It was sent, and not refused: it is looked for first.
         self.assertEqual(set(self.report(sale).mapped("state")), {"unknown"})
         self.assertEqual(self.report(report).state, "dead")

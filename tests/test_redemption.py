@@ -11,6 +11,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..controllers import redemption as redemption_controller
 from ..models import loyalty_engine_lookup
 from ..models.loyalty_engine import SECRETS
 from ..models.loyalty_engine_redemption import LedgerBusy
@@ -769,6 +770,21 @@ class TestRedemption(RedemptionCase):
         self.assertState(redemption, "returned")
         self.assertEqual(len(self.cases("unbacked")), 1)
 
+    def test_sold_where_no_connection_is(self):
+        """At a till that this one trusts, say; its order may come with or without the discount."""
+        held, spent = self.held(self.FIVE.code), self.spent_points(500)
+        self.config.flush_recordset()
+        self.env.cr.execute(
+            "UPDATE pos_config SET loyalty_engine_id = NULL WHERE id = %s", (self.config.id,)
+        )
+        self.env.invalidate_all()
+        self.pay(held, spent)
+        self.recover()
+        self.assertState(spent, "settled")
+        self.assertTrue(self.row(spent).is_compared)
+        case = self.cases("unbacked")
+        self.assertEqual(case.reference, f"{self.order_uuid} {held['uuid']}")
+
     def test_turns_up_before_the_refund_has_left(self):
         redemption = self.spent_points(500)
         self.sandbox.wait_for_reactors()
@@ -1113,6 +1129,15 @@ class TestRedemption(RedemptionCase):
         self.assertEqual(len(answer["vouchers"]), len(self.sandbox.benefits(member=self.member.id)))
         self.assertLessEqual(len(self.discounts_asked()), 2)
 
+    def test_a_wallet_with_more_vouchers_than_are_shown(self):
+        for most, is_complete in ((100, True), (2, False)):
+            with (
+                self.subTest(most=most),
+                patch.object(redemption_controller, "MOST_VOUCHERS_LISTED", most),
+            ):
+                answer = self.ask("vouchers", member_ref=self.member.id)
+                self.assertEqual(answer["is_complete"], is_complete)
+
     def test_a_check_takes_no_longer_than_one_answer(self):
         """However many questions it is made of, each of which is answered in time."""
         self.engine.write({"till_deadline": 1, "voucher_user": "account_number"})
@@ -1195,6 +1220,27 @@ class TestRedemption(RedemptionCase):
             self.assertEqual(self.spend(own, order_uuid=other)[own["uuid"]]["state"], "spent")
         finally:
             self.sandbox.start()
+
+    @mute_logger("odoo.addons.pos_loyalty_engine.controllers.till")
+    def test_own_codes_are_not_guessed_while_the_engine_is_down(self):
+        self.sandbox.faults(kind="drop_before", path="/commands/*")
+        for has_own, limited in ((False, False), (True, True)):
+            if has_own:
+                self.env["loyalty.engine.code"].create(
+                    {
+                        "engine_id": self.engine.id,
+                        "name": "Flyer",
+                        "code": "F1",
+                        "discount_type": "PERCENTAGE",
+                        "value": 10,
+                    }
+                )
+            with (
+                self.subTest(has_own=has_own),
+                patch.object(loyalty_engine_lookup, "MISSES_PER_WINDOW", 3),
+            ):
+                statuses = {self.hold(f"guess {number}")["status"] for number in range(5)}
+                self.assertEqual("limited" in statuses, limited, statuses)
 
     def test_own_codes(self):
         """A pool that the engine doesn't validate: single use, and free again if the sale dies."""

@@ -8,6 +8,7 @@ export const CONNECTION = {
     id: 1,
     name: "Sandbox",
     points_value: 0.01,
+    is_reporting: true,
     estimated_points_per_unit: 1,
     time_limit: 5,
 };

@@ -128,7 +128,9 @@ patch(PosOrder.prototype, {
         const points = isNew ? receipt.points : member.wallet?.points ?? null;
         return {
             tier: member.wallet?.tier || "",
-            isVerified: Boolean(member.ref || receipt),
+            isCheckedLater: Boolean(
+                !member.ref && !receipt && this.loyaltyEngineConnection?.is_reporting
+            ),
             earned:
                 receipt && receipt.pointsEarned !== null ? formatPoints(receipt.pointsEarned) : "",
             estimate: estimate ? formatPoints(estimate) : "",

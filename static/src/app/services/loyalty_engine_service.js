@@ -212,8 +212,8 @@ export class LoyaltyEngineService {
      * Ask for the vouchers of a member.
      *
      * @param {string} memberRef the engine's id of the member
-     * @returns {Promise<{status: string, retryAfter?: number, vouchers?: Voucher[]}>} "found", or a
-     *  trouble
+     * @returns {Promise<{status: string, retryAfter?: number, vouchers?: Voucher[],
+     *  isComplete?: boolean}>} "found", or a trouble; `isComplete`: there are no others
      */
     async vouchers(memberRef, orderUuid) {
         const answer = await this._ask(
@@ -222,7 +222,11 @@ export class LoyaltyEngineService {
             this.timeLimit + GRACE
         );
         return answer.status === "found" && Array.isArray(answer.vouchers)
-            ? { status: "found", vouchers: answer.vouchers }
+            ? {
+                  status: "found",
+                  vouchers: answer.vouchers,
+                  isComplete: answer.is_complete !== false,
+              }
             : this._told(answer);
     }
 

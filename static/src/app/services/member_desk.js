@@ -361,9 +361,8 @@ export class MemberDesk {
         const member = order.loyaltyEngineMember;
         const isKept = !NO_MEMBER.has(answer.status) && member?.code === code && !member.ref;
         const words = inWords(answer, code);
-        this.pos.notification.add(isKept ? `${words} ${keptInWords()}` : words, {
-            type: "warning",
-        });
+        const kept = keptInWords(order.loyaltyEngineConnection?.is_reporting);
+        this.pos.notification.add(isKept ? `${words} ${kept}` : words, { type: "warning" });
     }
 
     /** The one place that waits for the engine. */

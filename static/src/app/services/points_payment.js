@@ -1,6 +1,6 @@
 import { _t } from "@web/core/l10n/translation";
 import { formatCurrency } from "@web/core/currency";
-import { UNSURE } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
+import { LOOK_LIMIT, UNSURE } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import {
     isGone,
     isSpent,
@@ -84,6 +84,7 @@ export class PointsPayment {
     }
 
     async _take(order, payment, { points, pin = "" }) {
+        const started = Date.now();
         const earlier = await this._takeUp(order, payment);
         if (earlier) {
             return earlier;
@@ -97,8 +98,9 @@ export class PointsPayment {
         });
         if (answer.status !== "held") {
             if (UNSURE.has(answer.status)) {
-                // It may be held all the same: a hold that nothing claims ends by itself.
-                await this.book.look(order);
+                // It may be held all the same: a hold that nothing claims ends by itself. Nobody
+                // waits to learn that.
+                this.book.look(order);
             }
             return answer;
         }
@@ -121,12 +123,19 @@ export class PointsPayment {
             this.drop(order, redemption.uuid);
             return trouble;
         }
+        const waited = (Date.now() - started) / 1000;
+        if (waited > this.service.spendLimit - LOOK_LIMIT) {
+            // One limit for all of it; nothing was asked for yet.
+            this._unclaim(payment);
+            this.drop(order, redemption.uuid);
+            return { status: "slow" };
+        }
         order.uiState.loyaltyEngine.step.kind = "spend";
-        return this._spend(order, payment, redemption);
+        return this._spend(order, payment, redemption, waited);
     }
 
-    async _spend(order, payment, redemption) {
-        const list = await this.gate.askToSpend(order, [redemption]);
+    async _spend(order, payment, redemption, waited) {
+        const list = await this.gate.askToSpend(order, [redemption], waited);
         this.book.set(order, list);
         const item = list.find(({ uuid }) => uuid === redemption.uuid);
         if (item && isSpent(item) && !item.is_dropped) {

@@ -1,5 +1,7 @@
 import { _t } from "@web/core/l10n/translation";
+import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { browser } from "@web/core/browser/browser";
+import { formatCurrency } from "@web/core/currency";
 import {
     closesBasket,
     isGone,
@@ -145,7 +147,8 @@ export class RedemptionBook {
             const found = this.all(order).filter((item) => unknown.has(item.uuid) && isSpent(item));
             const [paid, off] = [found.filter(isTender), found.filter((item) => !isTender(item))];
             if (off.length) {
-                this._tell(
+                this._tellNewTotal(
+                    order,
                     _t(
                         "Redeemed after all, and on the order again: %s",
                         off.map(nameInWords).join(", ")
@@ -162,6 +165,18 @@ export class RedemptionBook {
             }
         }
         return true;
+    }
+
+    /** Whoever counts money for the old total must not miss the new one. */
+    _tellNewTotal(order, words) {
+        if (!this._isCurrent(order) || this.pos.router.state.current !== "PaymentScreen") {
+            return this._tell(words);
+        }
+        const total = formatCurrency(order.totalDue, order.currency.id);
+        this.pos.dialog.add(AlertDialog, {
+            title: _t("New total: %s", total),
+            body: _t("%s. Take no more than the new total.", words),
+        });
     }
 
     _tell(words) {

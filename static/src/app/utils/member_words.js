@@ -36,8 +36,11 @@ export function inWords(answer, code) {
     }
 }
 
-export function keptInWords() {
-    return _t("The code stays with the order and is checked when the sale is reported.");
+/** @param {boolean} isReporting whether the sale will be reported */
+export function keptInWords(isReporting) {
+    return isReporting
+        ? _t("The code stays with the order and is checked when the sale is reported.")
+        : _t("The code stays with the order.");
 }
 
 /** @param {number} points */

@@ -150,7 +150,7 @@ test("the receipt of a code that was not checked promises nothing but the check"
     order.setLoyaltyEngineMember({ code: "1000001", trouble: "offline" });
     expect(order.loyaltyEngineReceipt).toEqual({
         tier: "",
-        isVerified: false,
+        isCheckedLater: true,
         earned: "",
         estimate: "17",
         balance: "",
@@ -158,11 +158,18 @@ test("the receipt of a code that was not checked promises nothing but the check"
     });
 });
 
+test("where nothing is reported, no code is checked later", async () => {
+    const { store } = await setupTill({}, { is_reporting: false, estimated_points_per_unit: 0 });
+    const order = await getFilledOrder(store);
+    order.setLoyaltyEngineMember({ code: "1000001", trouble: "offline" });
+    expect(order.loyaltyEngineReceipt.isCheckedLater).toBe(false);
+});
+
 test("a sale that was reported for a kept code was checked", async () => {
     const { store } = await setupTill();
     const order = await getFilledOrder(store);
     order.setLoyaltyEngineMember({ code: "1000001", trouble: "offline" });
     order.uiState.loyaltyEngine.receipt = { pointsEarned: 17, points: 17, readAt: "2026-01-02" };
-    expect(order.loyaltyEngineReceipt.isVerified).toBe(true);
+    expect(order.loyaltyEngineReceipt.isCheckedLater).toBe(false);
     expect(order.loyaltyEngineReceipt.earned).toBe("17");
 });

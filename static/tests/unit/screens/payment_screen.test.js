@@ -3,6 +3,7 @@ import { Deferred, tick } from "@odoo/hoot-mock";
 import { waitUntil } from "@odoo/hoot-dom";
 import { mountWithCleanup, patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
+import { getFilledOrder, setupPosEnv } from "@point_of_sale/../tests/unit/utils";
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { PosPayment } from "@point_of_sale/app/models/pos_payment";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
@@ -283,6 +284,31 @@ test("before an online payment is shown, everything is spent; elsewhere a check 
     patchWithCleanup(payment.payment_method_id, { is_online_payment: true });
     expect(await validation.isOrderValid()).toBe(true);
     expect(times(till.ledger, "spend")).toBe(1);
+});
+
+test("where no connection is, nothing is sold with a discount of another till", async () => {
+    const store = await setupPosEnv();
+    const order = await getFilledOrder(store);
+    store.models["pos.order.line"].create({
+        order_id: order,
+        product_id: order.lines[0].product_id,
+        price_unit: -5,
+        qty: 1,
+        loyalty_engine_redemption: "r1",
+    });
+    let answer = "cancel";
+    const dialogs = watchDialogs(store, (props) => props[answer]?.());
+    order.addPaymentline(store.models["pos.payment.method"].get(1)).data.setAmount(TOTAL);
+    const validation = new OrderPaymentValidation({ pos: store, orderUuid: order.uuid });
+    expect(await validation.isOrderValid()).toBe(false);
+    expect(dialogs).toHaveLength(1);
+    expect(order.loyaltyEngineDiscountLines).toHaveLength(1);
+    answer = "confirm";
+    expect(await validation.isOrderValid()).toBe(false);
+    expect(order.loyaltyEngineDiscountLines).toHaveLength(0);
+    expect(order.totalDue).toBe(TOTAL);
+    expect(await validation.isOrderValid()).toBe(true);
+    expect(dialogs).toHaveLength(2);
 });
 
 test("what this basket gives no right to is free again once the sale is made", async () => {

@@ -191,7 +191,7 @@ function redemption(uuid, values = {}) {
 
 test("vouchers come as the server tells them", async () => {
     const answers = [
-        { status: "found", vouchers: [{ benefit: "b1" }] },
+        { status: "found", vouchers: [{ benefit: "b1" }], is_complete: false },
         { status: "found" },
         { status: "limited", retry_after: 7 },
     ];
@@ -199,6 +199,7 @@ test("vouchers come as the server tells them", async () => {
     expect(await service.vouchers("ref-1")).toEqual({
         status: "found",
         vouchers: [{ benefit: "b1" }],
+        isComplete: false,
     });
     expect((await service.vouchers("ref-1")).status).toBe("failed");
     expect(await service.vouchers("ref-1")).toEqual({

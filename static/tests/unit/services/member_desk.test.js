@@ -121,6 +121,13 @@ for (const [status, words] of Object.entries({
     });
 }
 
+test("where nothing is reported, a kept code is not said to be checked then", async () => {
+    const { store, desk } = await setupTill({ X: { status: "down" } }, { is_reporting: false });
+    const texts = watchNotifications(store);
+    await desk.identify("X");
+    expect(texts).toEqual(["The Loyalty Engine does not answer. The code stays with the order."]);
+});
+
 test("offline the code is kept, and checked once the till is back", async () => {
     const { store, desk, order, asked } = await setupTill({ 1000001: found(1) });
     store.data.network.offline = true;

@@ -284,6 +284,29 @@ test("what is found spent after all comes back, while nobody has paid", async ()
     expect(texts).toEqual(["Redeemed after all, and on the order again: Voucher v1"]);
 });
 
+test("whoever counts money for the old total must close a dialog with the new one", async () => {
+    const { store, gate, desk, order, ledger } = await setupSpending({
+        answers: {
+            spend: (_params, rows) => {
+                rows[0].state = "unknown";
+                return { status: "done", redemptions: rows };
+            },
+        },
+    });
+    await desk.addVoucher(order, { code: "v1" });
+    store.router.state.current = "PaymentScreen";
+    const dialogs = watchDialogs(store);
+    await gate.mayPay(order);
+    dialogs.length = 0;
+    const texts = watchNotifications(store);
+    spend(ledger, "v1", "5.00");
+    await advanceTime(2100);
+    expect(texts).toEqual([]);
+    expect(dialogs).toHaveLength(1);
+    expect(dialogs[0].title).toInclude(`${(TOTAL - 5).toFixed(2)}`);
+    expect(dialogs[0].body).toInclude("Redeemed after all, and on the order again: Voucher v1");
+});
+
 test("the customer reads of a voucher once, not of each state that it goes through", async () => {
     const { gate, desk, order } = await setupSpending();
     const told = [];

@@ -19,6 +19,7 @@ export class VoucherPopup extends Component {
             isBusy: false,
             // null = being fetched
             cards: null,
+            isComplete: true,
             trouble: "",
         });
         this.inputRef = useRef("input");
@@ -56,6 +57,7 @@ export class VoucherPopup extends Component {
             Object.assign(this.state, { cards: [], trouble: holdInWords(answer) });
             return;
         }
+        this.state.isComplete = answer.isComplete;
         this.state.cards = answer.vouchers
             .map((voucher) => this._card(voucher))
             .sort((a, b) => Boolean(a.reason) - Boolean(b.reason) || b.amount - a.amount);
