@@ -173,10 +173,14 @@ class RedemptionController(TillController):
             raise Refusal("needs_card")
         is_guess = is_guess is True
         lookups = config.env["loyalty.engine.lookup"].sudo()
-        if wait := lookups._seconds_to_wait(is_guess):
+        codes = config.env["loyalty.engine.code"]
+        # While the engine says nothing, only our own codes can be told from others: they are tried
+        # as seldom as codes that a till merely guesses.
+        is_blind = bool(engine._health().failures) and codes._has_any(engine)
+        wait = lookups._seconds_to_wait(is_guess) or (is_blind and lookups._seconds_to_wait(True))
+        if wait:
             raise Refusal("limited", retry_after=wait)
         code = _text(code, LONGEST_CODE, optional=bool(benefit))
-        codes = config.env["loyalty.engine.code"]
         own = codes._find(engine, code) if code else None
         limits = (engine.most_vouchers, engine.most_of_a_reward)
         at_once = engine.burn_moment == "at_once"
@@ -191,11 +195,11 @@ class RedemptionController(TillController):
                 ),
                 rejected="rejected",
             )
-            # Whether it is one of our own codes is known whatever the engine says.
-            missed = answer["status"] in ("unknown", "rejected") or (
-                answer["status"] != "found" and bool(code) and codes._has_any(engine)
-            )
-            lookups._record(missed=missed, is_guess=is_guess)
+            missed = answer["status"] in ("unknown", "rejected")
+            if not missed and answer["status"] != "found" and code and codes._has_any(engine):
+                lookups._record(missed=True, is_guess=True)
+            else:
+                lookups._record(missed=missed, is_guess=is_guess)
             if answer["status"] != "found":
                 return answer
             values = self._checked_values(terms, *answer["value"], member_ref, order_uuid)

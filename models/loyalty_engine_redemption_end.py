@@ -453,8 +453,10 @@ class LoyaltyEngineRedemption(models.Model):
             if other["uuid"] in counted
         ]
         given = order._loyalty_engine_given_discounts().get(row["uuid"], Decimal(0))
-        expected = order._loyalty_engine_expected_discounts(carried).get(row["uuid"], Decimal(0))
-        return given, expected
+        # Perhaps sold where another connection is, or none.
+        engine = self.env["loyalty.engine"].browse(row["engine_id"])
+        expected = order._loyalty_engine_expected_discounts(carried, engine)
+        return given, expected.get(row["uuid"], Decimal(0))
 
     @api.model
     def _list_missing(self, redemption_uuid):
@@ -554,6 +556,8 @@ class LoyaltyEngineRedemption(models.Model):
                AND NOT EXISTS (SELECT 1 FROM loyalty_engine_case flagged
                                 WHERE flagged.kind = 'unbacked' AND flagged.reference
                                     = concat(pos_order.uuid, ' ', carried.uuid))
+             -- What can't be listed now, or not yet, keeps none of the others waiting for ever.
+             ORDER BY random()
              LIMIT 50
             """,
             {"engine": engine_id, "since": since, "begun": since - LONGEST_DRAFT},

@@ -362,7 +362,8 @@ class LoyaltyEngineReport(models.Model):
         self.env.cr.execute(
             """
             UPDATE loyalty_engine_report AS report
-               SET member_ref = NULLIF(pos_order.loyalty_engine_member_ref, ''),
+               SET submitter = NULL,
+                   member_ref = NULLIF(pos_order.loyalty_engine_member_ref, ''),
                    member_code = CASE WHEN pos_order.loyalty_engine_member_ref > '' THEN NULL
                        ELSE NULLIF(pos_order.loyalty_engine_member_code, '') END
               FROM pos_order

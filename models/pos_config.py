@@ -74,7 +74,7 @@ class PosConfig(models.Model):
                     )
                 )
 
-    @api.constrains("loyalty_engine_id", "loyalty_engine_points_booking", "journal_id")
+    @api.constrains("active", "loyalty_engine_id", "loyalty_engine_points_booking", "journal_id")
     def _check_loyalty_engine_currency(self):
         """A connection has one value of a point, without a currency of its own."""
         for engine in self.loyalty_engine_id.sudo():

@@ -451,21 +451,21 @@ def _make_exact(base_line, amount, basket):
 class PosOrder(models.Model):
     _inherit = "pos.order"
 
-    def _loyalty_engine_expected_discounts(self, redemptions):
+    def _loyalty_engine_expected_discounts(self, redemptions, engine):
         """What each redemption should take off this order, by the server's own calculation.
 
         :param redemptions: dictionaries as the till knows them (``uuid``, ``kind``, ``booking``,
             ``state``, ``discounts``, ``min_amount``, ``max_amount``, ``frozen_amount``). With a
             frozen amount that is what is expected, as far as the goods carry it; without, what the
             discounts come to.
+        :param engine: the connection that they were redeemed with
         :return: uuid to the worth, a Decimal in the order's currency, with taxes
         """
         self.ensure_one()
-        basket = self._loyalty_engine_basket()
-        units = self.config_id.sudo().loyalty_engine_id.discount_units
+        basket = self._loyalty_engine_basket(engine.sku_source)
         return {
             uuid: to_money(outcome.amount, basket.currency)
-            for uuid, outcome in plan_discounts(basket, redemptions, units).items()
+            for uuid, outcome in plan_discounts(basket, redemptions, engine.discount_units).items()
         }
 
     def _loyalty_engine_given_discounts(self):
@@ -513,11 +513,9 @@ class PosOrder(models.Model):
         self.env["account.tax"]._round_base_lines_tax_details(base_lines, self.company_id)
         return base_lines
 
-    def _loyalty_engine_basket(self):
+    def _loyalty_engine_basket(self, sku_source):
         config = self.config_id
         not_goods = config._get_special_products() | config.tip_product_id
-        # Sold where no connection is, after something was held where one is.
-        sku_source = config.sudo().loyalty_engine_id.sku_source or "default_code"
         lines = self.lines.filtered(lambda line: not line.loyalty_engine_redemption)
         entries = [
             Entry(

@@ -14,11 +14,11 @@ TAKEN_STATES = ("spent", "settled")
 class PosSession(models.Model):
     _inherit = "pos.session"
 
-    def load_data(self, models_to_load):
+    def load_data_params(self):
         """A till starts, perhaps after it died: what it has left behind is looked at now."""
         if self.config_id.loyalty_engine_id:
             self.env["loyalty.engine.recovery"].sudo()._wake()
-        return super().load_data(models_to_load)
+        return super().load_data_params()
 
     # Whoever closes a session counts what is there to count: points lie in no drawer, and no bank
     # tells how many came in. A type of its own keeps them out of the count, and of the differences.

@@ -60,11 +60,12 @@ class WithEngine:
 class WithTours:
     """A cashier at a real till, ``self.config``, in a real browser."""
 
-    def tour(self, name, cashier=None):
+    def tour(self, name, cashier=None, config=None):
         cashier = cashier or self.cashier
+        config = config or self.config
         tour = f"pos_loyalty_engine_{name}"
         self.start_tour(
-            f"/pos/ui/{self.config.id}",
+            f"/pos/ui/{config.id}",
             tour,
             login=cashier.login,
             ready=f"{PAUSE}.then(() => odoo.isTourReady({tour!r}))",

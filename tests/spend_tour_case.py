@@ -79,9 +79,10 @@ class SpendTourCase(TourCase):
 
     # === The three books ===
 
-    def sold(self, total):
+    def sold(self, total, config=None):
         """The one paid order."""
-        order = self.env["pos.order"].search([("config_id", "=", self.config.id)])
+        config = config or self.config
+        order = self.env["pos.order"].search([("config_id", "=", config.id)])
         self.assertEqual(order.mapped("state"), ["paid"])
         self.assertEqual(order.amount_total, total)
         self.assertEqual(order.amount_paid, total)

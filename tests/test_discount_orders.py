@@ -231,7 +231,7 @@ class TestDiscountOrders(CommonPosTest):
 
     def discount_lines(self, order, redemptions):
         """The discount lines that the till would make, and what they take off."""
-        basket = order._loyalty_engine_basket()
+        basket = order._loyalty_engine_basket(self.engine.sku_source)
         outcomes = plan_discounts(basket, redemptions, self.engine.discount_units)
         lines = [
             self.till_line(
@@ -315,7 +315,7 @@ class TestDiscountOrders(CommonPosTest):
         self.assertEqual(order.state, "done")
         self.assertEqual(money(order.amount_total), total, "stored")
         self.assertEqual(order._loyalty_engine_given_discounts(), given)
-        expected = order._loyalty_engine_expected_discounts(basket["redemptions"])
+        expected = order._loyalty_engine_expected_discounts(basket["redemptions"], self.engine)
         self.assertEqual({uuid: worth for uuid, worth in expected.items() if worth}, given)
         order._compute_prices()
         self.assertEqual(money(order.amount_total), total, "the server's own")
@@ -387,7 +387,10 @@ class TestDiscountOrders(CommonPosTest):
         tea = self.redemption("FIXED", "1.00", ["TEA"])
         points = self.redemption("ABSOLUTE", "9.00", kind="points")
         frozen = {**points, "frozen_amount": "2.50"}
-        expected = order._loyalty_engine_expected_discounts
+
+        def expected(redemptions):
+            return order._loyalty_engine_expected_discounts(redemptions, self.engine)
+
         self.assertEqual(expected([tea])[tea["uuid"]], Decimal("2.00"))
         self.assertEqual(
             expected([tea, points]),
@@ -401,7 +404,7 @@ class TestDiscountOrders(CommonPosTest):
         self.tea.categ_id = self.hot
         for code in ("Hot", "Drinks / Hot", "Drinks"):
             voucher = self.redemption("PERCENTAGE", "100", [code])
-            worth = order._loyalty_engine_expected_discounts([voucher])
+            worth = order._loyalty_engine_expected_discounts([voucher], self.engine)
             self.assertEqual(worth[voucher["uuid"]], Decimal("3.00"), code)
 
     def test_a_set_is_one_product_with_its_parts(self):
@@ -419,7 +422,7 @@ class TestDiscountOrders(CommonPosTest):
         order.lines[:2].combo_parent_id = parent
         order.lines[1].qty = 2
         voucher = self.redemption("PERCENTAGE", "100", ["MENU"])
-        worth = order._loyalty_engine_expected_discounts([voucher])
+        worth = order._loyalty_engine_expected_discounts([voucher], self.engine)
         self.assertEqual(worth[voucher["uuid"]], Decimal("7.00"), "one menu: a tea and a cake")
 
     def test_a_tip_has_no_discount(self):
@@ -433,7 +436,7 @@ class TestDiscountOrders(CommonPosTest):
             5.0,
         )
         voucher = self.redemption("ABSOLUTE", "9.00")
-        worth = order._loyalty_engine_expected_discounts([voucher])
+        worth = order._loyalty_engine_expected_discounts([voucher], self.engine)
         self.assertEqual(worth[voucher["uuid"]], Decimal("3.00"))
 
     def test_a_discount_is_reported_on_what_it_was_on(self):

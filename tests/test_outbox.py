@@ -226,7 +226,7 @@ class TestOutbox(LoyaltyEngineCase):
             self.env.cr.execute("DELETE FROM loyalty_engine_report")
             order.action_pos_order_paid()
             self.config.open_ui()
-            self.config.current_session_id.load_data(["pos.config"])
+            self.config.current_session_id.load_data_params()
             self.engine.write({"locale": "en", "points_value_source": "fixed"})
             self.env.flush_all()
             return self.report_of(order).state
@@ -243,7 +243,7 @@ class TestOutbox(LoyaltyEngineCase):
             type(self.env["loyalty.engine.recovery"]), "_wake", side_effect=ZeroDivisionError
         ):
             self.pos_config_eur.open_ui()
-            self.pos_config_eur.current_session_id.load_data(["pos.config"])
+            self.pos_config_eur.current_session_id.load_data_params()
 
     def test_the_safety_net_finds_sales_without_a_row(self):
         with patch.object(type(self.env["loyalty.engine.report"]), "_freeze", return_value=None):
@@ -868,6 +868,23 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertEqual((report.state, report.sends), ("dead", 2))
         self.assertEqual(len(self.events("ORDER_PLACED")), 2)
         self.assertEqual(len(self.engine.activity_ids), 1)
+
+    def test_a_wrong_address_costs_an_order_no_member(self):
+        self.engine.reporting = "order"
+        self.env["loyalty.engine.member"]._confirm(self.engine.id, self.member.id)
+        order = self.sell(member=self.member)
+        self.sandbox.faults(
+            {"kind": "refuse", "status": 404, "path": "/users/*"},
+            {"kind": "refuse", "status": 404, "path": "*/orders"},
+        )
+        self.send_reports()
+        report = self.report_of(order)
+        self.assertEqual(report.state, "dead")
+        self.sandbox.clear_faults()
+        report.action_retry()
+        self.send_reports()
+        (event,) = self.events("ORDER_PLACED")
+        self.assertIn(self.member.auth_identifier, json.dumps(event))
 
     def test_an_order_whose_member_can_not_be_named_says_so(self):
         self.engine.reporting = "order"

@@ -256,7 +256,7 @@ class TestRecovery(LeftBehind):
     def test_at_the_start_of_a_till(self):
         self.env["ir.cron.trigger"].search([]).unlink()
         session = self.pos_session.with_user(self.cashier)
-        session.with_context(pos_config_id=self.config.id).load_data(["pos.config"])
+        session.load_data_params()
         self.assertTrue(self.woken_at(self.recovery))
 
     def test_when_an_unknown_outcome_is_due(self):

@@ -1434,7 +1434,7 @@ class TestRedemption(RedemptionCase):
         # What it is worth follows the basket until it comes to paying.
         self.assertIsNone(redemption["frozen_amount"])
         order = self.pay(redemption)
-        expected = order._loyalty_engine_expected_discounts([redemption])
+        expected = order._loyalty_engine_expected_discounts([redemption], self.engine)
         self.assertEqual(expected, {redemption["uuid"]: Decimal("5.00")})
 
     def test_burned_at_once_and_paid(self):
@@ -1522,7 +1522,7 @@ class TestRedemption(RedemptionCase):
         self.assertTrue(row.is_compared)
         worth = {redemption["uuid"]: Decimal("4.00")}
         self.assertEqual(order._loyalty_engine_given_discounts(), worth)
-        self.assertEqual(order._loyalty_engine_expected_discounts([redemption]), worth)
+        self.assertEqual(order._loyalty_engine_expected_discounts([redemption], self.engine), worth)
         self.assertEqual(len(self.burns(self.TEN)), 1)
         self.assertFalse(self.cases())
 

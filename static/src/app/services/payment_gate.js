@@ -370,7 +370,7 @@ export class PaymentGate {
                 ? _t("Tell the customer, and take what is still to pay.")
                 : _t("Nothing was charged. Tell the customer, then take the payment again.")
         );
-        this.pos.dialog.add(AlertDialog, {
+        this.book.tellTotal({
             title: _t("Not everything was redeemed"),
             body: lines.join("\n"),
         });

@@ -1,6 +1,6 @@
 import { _t } from "@web/core/l10n/translation";
 import { formatCurrency } from "@web/core/currency";
-import { LOOK_LIMIT, UNSURE } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
+import { UNSURE } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import {
     isGone,
     isSpent,
@@ -8,6 +8,9 @@ import {
     isUnclear,
 } from "@pos_loyalty_engine/app/utils/redemption_words";
 import { saveOrder } from "@pos_loyalty_engine/app/utils/save_order";
+
+// Seconds: with less than that left of the step's limit, spending is not begun.
+const LEAST_TO_SPEND = 1;
 
 /**
  * Points as tender: taken for a payment line of an order, and given back with a return.
@@ -105,6 +108,13 @@ export class PointsPayment {
             return answer;
         }
         const { redemption } = answer;
+        // One limit for all that one press does, and nothing was asked to be spent yet.
+        const waited = () => (Date.now() - started) / 1000;
+        const isTooLate = () => waited() > this.service.spendLimit - LEAST_TO_SPEND;
+        if (isTooLate()) {
+            this.service.release(order.uuid, [redemption.uuid]);
+            return tookTooLong();
+        }
         if (!isTender(redemption)) {
             this.service.release(order.uuid, [redemption.uuid]);
             return { status: "off" };
@@ -123,15 +133,13 @@ export class PointsPayment {
             this.drop(order, redemption.uuid);
             return trouble;
         }
-        const waited = (Date.now() - started) / 1000;
-        if (waited > this.service.spendLimit - LOOK_LIMIT) {
-            // One limit for all of it; nothing was asked for yet.
+        if (isTooLate()) {
             this._unclaim(payment);
             this.drop(order, redemption.uuid);
-            return { status: "slow" };
+            return tookTooLong();
         }
         order.uiState.loyaltyEngine.step.kind = "spend";
-        return this._spend(order, payment, redemption, waited);
+        return this._spend(order, payment, redemption, waited());
     }
 
     async _spend(order, payment, redemption, waited) {
@@ -344,6 +352,13 @@ export class PointsPayment {
             return { status: "spent", isLess: currency.round(asked - amount) > 0 };
         });
     }
+}
+
+function tookTooLong() {
+    return {
+        status: "stopped",
+        words: _t("That took too long, and no points were taken. Try again, or go on without."),
+    };
 }
 
 /** Whether points were taken is not known: for want of an answer, or because that was the answer. */

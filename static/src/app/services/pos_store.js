@@ -1,5 +1,7 @@
 import { markRaw } from "@odoo/owl";
+import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
+import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
 import { LoyaltyEngineService } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import { MemberDesk } from "@pos_loyalty_engine/app/services/member_desk";
@@ -101,6 +103,32 @@ patch(PosStore.prototype, {
             this.loyaltyEngineDesk?.onCustomerChanged(order);
         }
         return order;
+    },
+
+    /**
+     * Where no connection is, what another till has put on an order can't be redeemed, and no gate
+     * stands before money moves.
+     *
+     * @param {Object} order
+     * @returns {Promise<boolean>} false: the cashier has read why it can't be paid as it is
+     */
+    async loyaltyEngineIsRedeemable(order) {
+        if (order.loyaltyEngineConnection || !order.loyaltyEngineDiscountLines.length) {
+            return true;
+        }
+        const isSure = await ask(this.dialog, {
+            title: _t("Vouchers and points can't be redeemed at this till"),
+            body: _t(
+                "They were put on this order at another till: pay it there, or take the discounts off. What was redeemed already is then given back later, or the manager is told."
+            ),
+            confirmLabel: _t("Go on without discounts"),
+            cancelLabel: _t("Pay it there"),
+        });
+        if (isSure) {
+            // For another total, by another press.
+            order.setLoyaltyEngineRedemptions([]);
+        }
+        return false;
     },
 
     // --- The basket of an order for which something is being, or was, redeemed ---

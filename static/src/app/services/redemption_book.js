@@ -45,6 +45,7 @@ export class RedemptionBook {
         this.renewals = new Map();
         // Uuids of the orders with something unclear that is looked at now and then
         this.watched = new Set();
+        this.closeTotal = () => {};
     }
 
     /** An order that was made here has nothing that its till does not know of. */
@@ -173,10 +174,16 @@ export class RedemptionBook {
             return this._tell(words);
         }
         const total = formatCurrency(order.totalDue, order.currency.id);
-        this.pos.dialog.add(AlertDialog, {
+        this.tellTotal({
             title: _t("New total: %s", total),
             body: _t("%s. Take no more than the new total.", words),
         });
+    }
+
+    /** Show a dialog that names a total, instead of an older one with another. */
+    tellTotal(props) {
+        this.closeTotal();
+        this.closeTotal = this.pos.dialog.add(AlertDialog, props);
     }
 
     _tell(words) {

@@ -1,6 +1,4 @@
-import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
-import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
 
 // Two of the three gates before which everything held is spent; the third is in the payment screen.
@@ -32,9 +30,12 @@ patch(OrderPaymentValidation.prototype, {
     // An online payment takes the customer's money while the order is checked. pos_online_payment
     // calls this one as its super: all other checks have passed, and no code is shown yet.
     async isOrderValid() {
-        const isValid =
-            (await super.isOrderValid(...arguments)) && (await this._loyaltyEngineIsRedeemable());
         const { order } = this;
+        const isValid = await super.isOrderValid(...arguments);
+        if (isValid && !(await this.pos.loyaltyEngineIsRedeemable(order))) {
+            this._loyaltyEngineTakeBackFastPayment();
+            return false;
+        }
         const isOnline = order.payment_ids.some(
             (payment) =>
                 payment.payment_method_id.is_online_payment && payment.getPaymentStatus() !== "done"
@@ -50,28 +51,6 @@ patch(OrderPaymentValidation.prototype, {
             await this.pos.syncAllOrders({ orders: [order] });
         }
         return true;
-    },
-
-    // Held at another till: where no connection is, it can't be redeemed, and no gate stands.
-    async _loyaltyEngineIsRedeemable() {
-        const { order } = this;
-        if (order.loyaltyEngineConnection || !order.loyaltyEngineDiscountLines.length) {
-            return true;
-        }
-        const isSure = await ask(this.pos.dialog, {
-            title: _t("Vouchers and points can't be redeemed at this till"),
-            body: _t(
-                "They were put on this order at another till: pay it there, or take the discounts off and go on without them."
-            ),
-            confirmLabel: _t("Go on without discounts"),
-            cancelLabel: _t("Pay it there"),
-        });
-        if (isSure) {
-            order.setLoyaltyEngineRedemptions([]);
-        }
-        // The total is another one now.
-        this._loyaltyEngineTakeBackFastPayment();
-        return false;
     },
 
     // Every check has passed; what comes now is the sale.

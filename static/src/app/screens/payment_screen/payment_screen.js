@@ -60,6 +60,9 @@ patch(PaymentScreen.prototype, {
                 return;
             }
         }
+        if (!order.loyaltyEngineConnection && !(await this.pos.loyaltyEngineIsRedeemable(order))) {
+            return;
+        }
         return super.sendPaymentRequest(...arguments);
     },
 
