@@ -31,6 +31,12 @@ SWITCHES = [
     "--remote-debugging-port=0",
     "--proxy-server=direct://",
 ]
+# What the page says of trouble comes last on it.
+WHAT_IS_SHOWN = """
+[...document.querySelectorAll(".o_notification, .modal-dialog"), document.body]
+    .map((element) => element.innerText.slice(0, 500))
+    .join(" | ")
+"""
 CALL_LIMIT = 45.0  # seconds: longer than what a script waits for itself, to learn what did not come
 
 
@@ -166,5 +172,5 @@ class Page:
         except BenchError as error:
             text = ""
             with contextlib.suppress(BenchError):
-                text = self.value("document.body.innerText.slice(0, 500)")
+                text = self.value(WHAT_IS_SHOWN)
             raise BenchError(f"{error} The page shows: {text}") from None
