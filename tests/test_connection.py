@@ -260,6 +260,18 @@ class TestConnection(LoyaltyEngineCase):
             with self.subTest(values=values), self.assertRaises(ValidationError):
                 self.engine.write(values)
 
+    # === Barcodes ===
+
+    def test_a_member_s_id_is_one_whatever_it_begins_with(self):
+        """Odoo has rules for codes that begin with 041, 042, 21, 22 and 23."""
+        nomenclature = self.env.ref("barcodes.default_barcode_nomenclature")
+        for beginning in ("041", "042", "21", "2250", "23", "c0"):
+            code = beginning + "c0ffee-0000-4000-8000-000000000001"[len(beginning) - 2 :]
+            with self.subTest(code=code):
+                self.assertEqual(len(code), 36)
+                parsed = nomenclature.parse_barcode(code)
+                self.assertEqual((parsed["type"], parsed["code"]), ("loyalty_engine_member", code))
+
     # === The test of the connection ===
 
     def test_check_says_what_works(self):
