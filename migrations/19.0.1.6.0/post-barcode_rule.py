@@ -1,5 +1,5 @@
 def migrate(cr, version):
-    """A member's id may begin like Odoo's barcodes of discounts and customers: its rule comes before
+    """A member's id may begin like Odoo's discounts and customers do: its rule comes before
     them, where nobody has put it somewhere else."""
     cr.execute("""
         UPDATE barcode_rule SET sequence = 5
