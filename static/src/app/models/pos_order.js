@@ -73,6 +73,14 @@ patch(PosOrder.prototype, {
     },
 
     /**
+     * Whether it has discounts of another till, where no connection is: they can't be redeemed, and no
+     * gate stands before money moves.
+     */
+    get loyaltyEngineIsUnredeemable() {
+        return !this.loyaltyEngineConnection && this.loyaltyEngineDiscountLines.length > 0;
+    },
+
+    /**
      * The member of this order, or null.
      *
      * `code` is what was scanned or typed, `ref` the engine's id once the engine has confirmed it,

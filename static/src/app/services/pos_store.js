@@ -106,16 +106,12 @@ patch(PosStore.prototype, {
     },
 
     /**
-     * Where no connection is, what another till has put on an order can't be redeemed, and no gate
-     * stands before money moves.
+     * Tell why an order can't be paid as it is at this till, and take the discounts off where the
+     * cashier wants that. For the other total it takes another press.
      *
-     * @param {Object} order
-     * @returns {Promise<boolean>} false: the cashier has read why it can't be paid as it is
+     * @param {Object} order one that `loyaltyEngineIsUnredeemable`
      */
-    async loyaltyEngineIsRedeemable(order) {
-        if (order.loyaltyEngineConnection || !order.loyaltyEngineDiscountLines.length) {
-            return true;
-        }
+    async loyaltyEngineAskToLeaveOut(order) {
         const isSure = await ask(this.dialog, {
             title: _t("Vouchers and points can't be redeemed at this till"),
             body: _t(
@@ -125,10 +121,8 @@ patch(PosStore.prototype, {
             cancelLabel: _t("Pay it there"),
         });
         if (isSure) {
-            // For another total, by another press.
             order.setLoyaltyEngineRedemptions([]);
         }
-        return false;
     },
 
     // --- The basket of an order for which something is being, or was, redeemed ---

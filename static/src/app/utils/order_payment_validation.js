@@ -32,7 +32,8 @@ patch(OrderPaymentValidation.prototype, {
     async isOrderValid() {
         const { order } = this;
         const isValid = await super.isOrderValid(...arguments);
-        if (isValid && !(await this.pos.loyaltyEngineIsRedeemable(order))) {
+        if (isValid && order.loyaltyEngineIsUnredeemable) {
+            await this.pos.loyaltyEngineAskToLeaveOut(order);
             this._loyaltyEngineTakeBackFastPayment();
             return false;
         }

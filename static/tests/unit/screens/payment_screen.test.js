@@ -298,6 +298,15 @@ test("where no connection is, nothing is sold with a discount of another till", 
     });
     let answer = "cancel";
     const dialogs = watchDialogs(store, (props) => props[answer]?.());
+    const till = { store, order };
+    const screen = await mountScreen(till);
+    await screen.addNewPaymentLine(useTerminal(store));
+    await screen.sendPaymentRequest(order.payment_ids[0]);
+    // Before a terminal is asked, too
+    expect.verifySteps([]);
+    expect(dialogs).toHaveLength(1);
+    dialogs.length = 0;
+    order.removePaymentline(order.payment_ids[0]);
     order.addPaymentline(store.models["pos.payment.method"].get(1)).data.setAmount(TOTAL);
     const validation = new OrderPaymentValidation({ pos: store, orderUuid: order.uuid });
     expect(await validation.isOrderValid()).toBe(false);

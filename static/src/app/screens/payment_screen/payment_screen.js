@@ -60,8 +60,8 @@ patch(PaymentScreen.prototype, {
                 return;
             }
         }
-        if (!order.loyaltyEngineConnection && !(await this.pos.loyaltyEngineIsRedeemable(order))) {
-            return;
+        if (order.loyaltyEngineIsUnredeemable) {
+            return this.pos.loyaltyEngineAskToLeaveOut(order);
         }
         return super.sendPaymentRequest(...arguments);
     },
