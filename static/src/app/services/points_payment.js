@@ -1,6 +1,5 @@
 import { _t } from "@web/core/l10n/translation";
 import { formatCurrency } from "@web/core/currency";
-import { UNSURE } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import {
     isGone,
     isSpent,
@@ -100,11 +99,8 @@ export class PointsPayment {
             pin,
         });
         if (answer.status !== "held") {
-            if (UNSURE.has(answer.status)) {
-                // It may be held all the same: a hold that nothing claims ends by itself. Nobody
-                // waits to learn that.
-                this.book.look(order);
-            }
+            // It may be held all the same: a hold that nothing claims ends by itself, or with the
+            // next one for this order.
             return answer;
         }
         const { redemption } = answer;
