@@ -22,6 +22,12 @@ import {
 
 definePosModels();
 
+/** It was sent, and not even the engine's answer says what came of it. */
+const UNKNOWN = (_params, rows) => {
+    rows[0].state = "unknown";
+    return { status: "done", redemptions: rows };
+};
+
 test("an order without redemptions is not asked about, and not waited for", async () => {
     const { gate, desk, order, ledger } = await setupSpending();
     expect(gate.standsBefore(order)).toBe(false);
@@ -206,12 +212,7 @@ test("a frozen server takes 8 seconds, and the sale goes on without", async () =
 
 test("the server does not know either: said otherwise, and as payable", async () => {
     const { store, gate, desk, order } = await setupSpending({
-        answers: {
-            spend: (_params, rows) => {
-                rows[0].state = "unknown";
-                return { status: "done", redemptions: rows };
-            },
-        },
+        answers: { spend: UNKNOWN },
     });
     await desk.addVoucher(order, { code: "v1" });
     const dialogs = watchDialogs(store);
@@ -264,12 +265,7 @@ for (const state of ["held", "spending", "unknown"]) {
 
 test("what is found spent after all comes back, while nobody has paid", async () => {
     const { store, gate, desk, order, ledger } = await setupSpending({
-        answers: {
-            spend: (_params, rows) => {
-                rows[0].state = "unknown";
-                return { status: "done", redemptions: rows };
-            },
-        },
+        answers: { spend: UNKNOWN },
     });
     await desk.addVoucher(order, { code: "v1" });
     const payment = payIn(store, order, "cash");
@@ -286,12 +282,7 @@ test("what is found spent after all comes back, while nobody has paid", async ()
 
 test("whoever counts money for the old total must close a dialog with the new one", async () => {
     const { store, gate, desk, order, ledger } = await setupSpending({
-        answers: {
-            spend: (_params, rows) => {
-                rows[0].state = "unknown";
-                return { status: "done", redemptions: rows };
-            },
-        },
+        answers: { spend: UNKNOWN },
     });
     await desk.addVoucher(order, { code: "v1" });
     store.router.state.current = "PaymentScreen";
@@ -330,12 +321,7 @@ test("the customer reads of a voucher once, not of each state that it goes throu
 
 test("what is found spent after a payment was taken changes no total", async () => {
     const { store, gate, desk, order, ledger } = await setupSpending({
-        answers: {
-            spend: (_params, rows) => {
-                rows[0].state = "unknown";
-                return { status: "done", redemptions: rows };
-            },
-        },
+        answers: { spend: UNKNOWN },
     });
     await desk.addVoucher(order, { code: "v1" });
     watchDialogs(store);
