@@ -128,7 +128,6 @@ class PosLoyaltyEngine(TillController):
             "is_nobodys": report.state == "sent" and not report.member_ref,
             "points_earned": None,
             "points": None,
-            "read_at": None,
         }
         if report.state != "sent" or not report.member_ref:
             return answer
@@ -155,7 +154,7 @@ class PosLoyaltyEngine(TillController):
             answer["points_earned"] = float(points)
             report.write({"points_earned": points, "points_known": True})
         if balance is not None:
-            answer.update(points=float(balance), read_at=now())
+            answer["points"] = float(balance)
         return answer
 
     def _note_member(self, config, engine, ref):

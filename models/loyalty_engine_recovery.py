@@ -577,8 +577,12 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
     @api.model
     def _flag_unbacked(self, engine):
-        """Paid orders with a discount of ours that no settled redemption backs."""
-        self._ledger("_flag_unbacked", engine.id, AUDIT_DAYS)
+        """Paid orders with a discount of ours that no redemption backs."""
+        rows = self._ledger("_unbacked", engine.id, AUDIT_DAYS, BATCH)
+        self._each(
+            rows,
+            lambda row: self._ledger("_flag_unbacked", engine.id, row["order_id"], row["uuid"]),
+        )
 
     # === The audit ===
 

@@ -1,8 +1,6 @@
-import logging
 from datetime import timedelta, timezone
 from decimal import Decimal
 
-import psycopg2
 from psycopg2.extras import Json
 
 from odoo import api, models
@@ -10,10 +8,11 @@ from odoo import api, models
 from ..engine import PointsFacts
 from .loyalty_engine_redemption import decimal_of
 
-_logger = logging.getLogger(__name__)
-
 # An order that stood open for longer is not looked at when it is paid.
 LONGEST_DRAFT = timedelta(days=30)
+
+# What backs a discount of a paid order, or may yet turn out to
+BACKING_STATES = ("spending", "unknown", "spent", "settled")
 
 # What becomes of the order of a redemption, as the stored orders tell
 PAID_WITH, PAID_WITHOUT, GONE, OPEN = "paid with it", "paid without it", "gone", "open"
@@ -522,9 +521,12 @@ class LoyaltyEngineRedemption(models.Model):
         )
 
     @api.model
-    def _flag_unbacked(self, engine_id, days):
-        """Open a case for each paid order of these days with a discount, or a payment, of ours that
-        nothing backs. What is not clear yet is left until it is."""
+    def _unbacked(self, engine_id, days, most):
+        """Paid orders of these days with a discount, or a payment, of ours that nothing backs, and
+        that nobody was told of: dicts with ``order_id`` and ``uuid``, in another order each time.
+
+        What is not clear yet is left until it is.
+        """
         since = self.env.cr.now() - timedelta(days=days)
         self.env.cr.execute(
             """
@@ -539,7 +541,7 @@ class LoyaltyEngineRedemption(models.Model):
                  WHERE payment.loyalty_engine_redemption IS NOT NULL
                    AND payment.create_date > %(begun)s
             )
-            SELECT pos_order.id, carried.uuid, redemption.state
+            SELECT carried.order_id, carried.uuid
               FROM carried
               JOIN pos_order ON pos_order.id = carried.order_id
               JOIN pos_session ON pos_session.id = pos_order.session_id
@@ -550,34 +552,34 @@ class LoyaltyEngineRedemption(models.Model):
              WHERE COALESCE(pos_config.loyalty_engine_id, redemption.engine_id) = %(engine)s
                AND pos_order.state NOT IN ('draft', 'cancel')
                AND pos_order.write_date > %(since)s
-               AND (redemption.id IS NULL OR redemption.state IN
-                    ('held', 'released', 'expired', 'refused', 'returning', 'returned',
-                     'stranded', 'made_good'))
+               AND (redemption.id IS NULL OR redemption.state NOT IN %(backing)s)
                AND NOT EXISTS (SELECT 1 FROM loyalty_engine_case flagged
                                 WHERE flagged.kind = 'unbacked' AND flagged.reference
                                     = concat(pos_order.uuid, ' ', carried.uuid))
-             -- What can't be listed now, or not yet, keeps none of the others waiting for ever.
              ORDER BY random()
-             LIMIT 50
+             LIMIT %(most)s
             """,
-            {"engine": engine_id, "since": since, "begun": since - LONGEST_DRAFT},
+            {
+                "engine": engine_id,
+                "since": since,
+                "begun": since - LONGEST_DRAFT,
+                "backing": BACKING_STATES,
+                "most": most,
+            },
         )
-        for order_id, redemption_uuid, state in self.env.cr.fetchall():
-            order = self.env["pos.order"].browse(order_id)
-            try:
-                with self.env.cr.savepoint():
-                    self._flag_order_unbacked(engine_id, order, redemption_uuid, state)
-            except psycopg2.errors.OperationalError:
-                raise
-            except Exception:
-                # The others are listed all the same.
-                _logger.exception("loyalty engine: discount of order %s not listed", order.uuid)
+        return self.env.cr.dictfetchall()
 
     @api.model
-    def _flag_order_unbacked(self, engine_id, order, redemption_uuid, state):
-        if state == "returning" and self._fate(self._row(redemption_uuid)) == PAID_WITH:
-            # It may still be called off.
-            return
+    def _flag_unbacked(self, engine_id, order_id, redemption_uuid):
+        """Open a case for a discount that nothing backs, if that is still so."""
+        order = self.env["pos.order"].browse(order_id)
+        row = self._row(redemption_uuid)
+        if row and row["order_uuid"] == order.uuid:
+            if row["state"] in BACKING_STATES:
+                return
+            if row["state"] == "returning" and self._fate(row) == PAID_WITH:
+                # It may still be called off.
+                return
         self.env["loyalty.engine.case"]._open(
             self.env["loyalty.engine"].browse(engine_id),
             "unbacked",

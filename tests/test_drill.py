@@ -20,6 +20,7 @@ READS = {
     "_some_rows",
     "_taken",
     "_unallotted_refunds",
+    "_unbacked",
     "_unseen_refunds",
     "_unshown",
     "_views_of_order",

@@ -161,10 +161,30 @@ class TestToursBeside(SpendTourCase):
                 ],
             }
         )
+        return self.give_to_mia(program, points)
+
+    def give_to_mia(self, program, points):
+        """:return: a card of pos_loyalty, of a customer who is the member Mia"""
         customer = self.env["res.partner"].create({"name": "Mia", "loyalty_engine_ref": MIA.id})
         return self.env["loyalty.card"].create(
             {"program_id": program.id, "partner_id": customer.id, "points": points}
         )
+
+    def test_ewallet(self):
+        """It pays what a voucher has left to pay: money of the customer's, and no discount."""
+        self.env["loyalty.program"].search([]).active = False
+        program = self.env["loyalty.program"].browse(
+            self.env["loyalty.program"].create_from_template("ewallet")["res_id"]
+        )
+        wallet = self.give_to_mia(program, 50)
+        self.tour("beside_ewallet")
+        order = self.paid()
+        self.assertEqual((order.amount_total, order.amount_paid), (0, 0))
+        self.assertEqual(wallet.points, 15)
+        self.assertEqual(self.discounts(order), [5])
+        self.assertEqual(self.ledger(order), {"voucher": ("settled", 5)})
+        self.assertEqual(self.burned(), [FIVE.id])
+        self.assertFalse(self.env["loyalty.engine.case"].search([]))
 
     def test_online_payment(self):
         """What is held is spent before the customer sees the code to pay with, and not after."""

@@ -202,6 +202,28 @@ add("discounts", () => [
     ReceiptScreen.totalAmountContains("25.00"),
 ]);
 
+add("ewallet", () => [
+    openRegister(),
+    identify(),
+    sellThreeProducts(),
+    scanFive(),
+    ProductScreen.totalAmountIs("35.00"),
+    ProductScreen.clickControlButtonMore(),
+    {
+        content: "pay with the eWallet",
+        trigger: ".modal .control-buttons button.highlight:contains('eWallet Pay')",
+        run: "click",
+    },
+    ProductScreen.totalAmountIs("0.00"),
+    Spend.isHeld(FIVE.name, "5.00"),
+    standsStill(),
+    ProductScreen.clickPayButton(),
+    PaymentScreen.clickValidate(),
+    ReceiptScreen.isShown(),
+    Spend.receiptTells("voucher", FIVE.name),
+    ReceiptScreen.totalAmountContains("0.00"),
+]);
+
 // --- pos_online_payment ---
 
 const QR = ".modal img[alt='QR Code to pay']";

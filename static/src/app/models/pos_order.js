@@ -37,7 +37,7 @@ function emptyState() {
         unsent: null,
         // What of that is on its way
         sending: null,
-        // What the engine told of this sale once it was reported: { pointsEarned, points, readAt }
+        // What the engine told of this sale once it was reported: { pointsEarned, points, isNobodys }
         receipt: null,
         // The redemptions of this order as the server tells them; null while they are not known
         redemptions: null,
@@ -161,8 +161,8 @@ patch(PosOrder.prototype, {
      * @param {Object} [member]
      * @param {string} [member.code] as scanned or typed; "" = no member
      * @param {string} [member.ref] the engine's id, if the engine has confirmed the code
-     * @param {Object} [member.wallet] `member` of `LoyaltyEngineService.identify`, with `isLinked`
-     *  and `seenAt` (ms, this till's clock)
+     * @param {Object} [member.wallet] `member` of `LoyaltyEngineService.identify`, with
+     *  `isLinked`, `seenAt` (ms, this till's clock) and `spentBefore` (uuids of redemptions)
      * @param {string} [member.trouble] why the code could not be checked
      * @throws {Error} when the order is paid
      */

@@ -18,6 +18,9 @@ function withoutDiscounts(order) {
     });
 }
 
+// They pay what is left; they are no discount.
+const PAYING = new Set(["gift_card", "ewallet"]);
+
 // Of pos_loyalty, where that is installed. It takes each line for a product, with a quantity and a
 // price that may be the lowest of all: a discount of ours is none. Its discounts are on the goods, ours
 // take what they leave: so neither follows the other round and round.
@@ -37,8 +40,8 @@ patch(PosOrder.prototype, {
         return super._get_regular_order_lines(...arguments).filter((line) => !isDiscountLine(line));
     },
 
-    _getRewardLineValues() {
-        return this.loyaltyEngineDiscountLines.length
+    _getRewardLineValues({ reward }) {
+        return this.loyaltyEngineDiscountLines.length && !PAYING.has(reward.program_id.program_type)
             ? super._getRewardLineValues.apply(withoutDiscounts(this), arguments)
             : super._getRewardLineValues(...arguments);
     },

@@ -192,16 +192,15 @@ export class LoyaltyEngineService {
      * longer.
      *
      * @param {string} orderUuid
-     * @returns {Promise<{pointsEarned: number | null, points: number | null, readAt: string | false,
-     *  isNobodys: boolean}>} null = not known (yet); `points` is the balance; `isNobodys` = the sale was
-     *  reported without a member
+     * @returns {Promise<{pointsEarned: number | null, points: number | null, isNobodys: boolean}>}
+     *  null = not known (yet); `points` is the balance; `isNobodys` = the sale was reported without a
+     *  member
      */
     async receipt(orderUuid) {
         const answer = await this._ask("receipt", { order_uuid: orderUuid }, RECEIPT_LIMIT);
         return {
             pointsEarned: answer.points_earned ?? null,
             points: answer.points ?? null,
-            readAt: answer.read_at || false,
             isNobodys: answer.is_nobodys === true,
         };
     }

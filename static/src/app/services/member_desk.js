@@ -81,7 +81,10 @@ export class MemberDesk {
         code,
         { order = this.pos.getOrder(), isSilent = false, presented = "picked" } = {}
     ) {
-        order.assertEditable();
+        if (order.finalized) {
+            this.pos.notification.add(this.redemptions.whyNot(order), { type: "warning" });
+            return { status: "superseded" };
+        }
         if (!order.loyaltyEngineIsBusy && this._mustStay(order, code)) {
             return { status: "superseded" };
         }
@@ -365,7 +368,7 @@ export class MemberDesk {
         this.pos.notification.add(isKept ? `${words} ${kept}` : words, { type: "warning" });
     }
 
-    /** The one place that waits for the engine. */
+    /** The one place that waits for the engine to say who somebody is. */
     async _lookUp(order, code, before, options) {
         const lookup = { before, code };
         this.lookups.set(order.uuid, lookup);

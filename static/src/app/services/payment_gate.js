@@ -76,11 +76,7 @@ export class PaymentGate {
         // What the cashier takes to answer a question is no waiting.
         const waited = (Date.now() - started) / 1000;
         if (this._hasOtherGoods(order) || order.loyaltyEngineBlocked) {
-            await this.desk.askAboutSpent(order, this.book.all(order).filter(closesBasket), {
-                title: _t("The basket is not the one that this was redeemed for"),
-                words: order.loyaltyEngineBlocked,
-                keep: _t("I put the goods back"),
-            });
+            await this._tellBlocked(order);
             return false;
         }
         // Asked for only where it is so: who presses twice must meet the running spend at once.
@@ -88,6 +84,23 @@ export class PaymentGate {
             return false;
         }
         return this.spendFor(order, waited);
+    }
+
+    async _tellBlocked(order) {
+        const words = order.loyaltyEngineBlocked;
+        const spent = this.book.all(order).filter(closesBasket);
+        if (!spent.length) {
+            this.pos.dialog.add(AlertDialog, {
+                title: _t("This order can't be paid as it is"),
+                body: words,
+            });
+            return;
+        }
+        await this.desk.askAboutSpent(order, spent, {
+            title: _t("The basket is not the one that this was redeemed for"),
+            words,
+            keep: _t("I put the goods back"),
+        });
     }
 
     /** Points are no cash. Where they can't be undone, the sale goes on, and the manager is told. */

@@ -16,7 +16,8 @@ const LEAST_TO_SPEND = 1;
  *
  * A line claims the redemption that it stands for. It is held and then spent by one press, because
  * here the amount comes first; what else an order holds was spent before, by the gate before each payment.
- * The desk keeps the redemptions of an order, locks it meanwhile, and knows what a silent spend is.
+ * The book keeps the redemptions of an order, the steps lock it meanwhile, and the gate knows what a
+ * silent spend is.
  */
 export class PointsPayment {
     /** @param {import("./payment_gate").PaymentGate} gate */
@@ -91,10 +92,12 @@ export class PointsPayment {
         if (earlier) {
             return earlier;
         }
-        const due = order.loyaltyEngineDecimal(payment.getAmount());
+        const amount = order.loyaltyEngineDecimal(payment.getAmount());
+        // This line's own amount is not paid yet.
+        const due = order.loyaltyEngineDecimal(order.remainingDue);
         const answer = await this.service.holdPoints(order.uuid, {
             ...this.desk.memberOf(order),
-            ...(points === undefined ? { amount: due } : { points }),
+            ...(points === undefined ? { amount } : { points }),
             due,
             pin,
         });

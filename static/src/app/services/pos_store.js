@@ -17,7 +17,7 @@ patch(PosStore.prototype, {
         const result = await super.processServerData(...arguments);
         const connection = this.config._loyalty_engine;
         const pageKey = connection && takePageKey();
-        // Null where no connection is set: then nothing in this module does anything.
+        // Null where no connection is set: nothing is asked then.
         const service =
             connection &&
             new LoyaltyEngineService({
@@ -159,10 +159,21 @@ patch(PosStore.prototype, {
         return super.selectPricelist(...arguments);
     },
 
+    // Of pos_sale. It changes the customer before it adds the goods of a quotation.
+    async _processSaleOrder() {
+        const desk = this.loyaltyEngineRedemptionDesk;
+        const order = this.getOrder();
+        if (desk?.guardsBasket(order) && !(await desk.mayChangeBasket(order))) {
+            return;
+        }
+        return super._processSaleOrder(...arguments);
+    },
+
     // Of pos_restaurant. The lines of one order become another one's; what was redeemed can't follow.
     async mergeOrders(sourceOrder, destOrder) {
         const desk = this.loyaltyEngineRedemptionDesk;
         for (const order of [sourceOrder, destOrder]) {
+            await this.loyaltyEngineRedemptionBook?.know(order);
             if (desk?.guardsBasket(order) && !(await desk.mayChangeBasket(order))) {
                 return destOrder;
             }

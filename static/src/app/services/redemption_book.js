@@ -78,7 +78,7 @@ export class RedemptionBook {
     }
 
     /**
-     * The server has sent an order: where it lacks the discount of something that was spent,
+     * The server has sent an order: where it lacks the discount of something that is on it here,
      * another till has perhaps taken it off. Then nothing is known of the order any more.
      *
      * @param {Object} order
@@ -88,8 +88,12 @@ export class RedemptionBook {
             order.loyaltyEngineDiscountLines.map((line) => line.loyalty_engine_redemption)
         );
         const isLost = (item) =>
-            closesBasket(item) && Number(item.frozen_amount) > 0 && !carried.has(item.uuid);
-        if (!order.finalized && !order.loyaltyEngineIsBusy && this.all(order).some(isLost)) {
+            isOnOrder(item) &&
+            !isTender(item) &&
+            Number(item.frozen_amount ?? item.worth) > 0 &&
+            !carried.has(item.uuid);
+        const items = order.loyaltyEngineRedemptions;
+        if (!order.finalized && !order.loyaltyEngineIsBusy && items.some(isLost)) {
             this.known.delete(order.uuid);
             this.unasked.delete(order.uuid);
             order.uiState.loyaltyEngine.redemptions = null;
@@ -375,7 +379,10 @@ export class RedemptionBook {
                     if (this._isCurrent(order)) {
                         await this.renew(order);
                     }
-                    arm();
+                    // What was learnt meanwhile has begun a renewal of its own.
+                    if (this.renewals.get(order.uuid) === next) {
+                        arm();
+                    }
                 }
             }, RENEW_EVERY));
         arm();

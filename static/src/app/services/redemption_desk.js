@@ -20,8 +20,8 @@ import {
  * Vouchers and points of an order: added and taken off, and what else may be done with an order that
  * has some.
  *
- * The server keeps the ledger, and decides. For an order without redemptions nothing here asks, waits
- * or changes anything.
+ * The server keeps the ledger, and decides. For an order of which this page knows that it
+ * has no redemptions, nothing here asks, waits or changes anything.
  */
 export class RedemptionDesk {
     /** @param {import("./redemption_book").RedemptionBook} book */
@@ -378,7 +378,7 @@ export class RedemptionDesk {
      * @returns {Promise<boolean>} whether it carries nothing any more
      */
     async mayDissolve(order) {
-        await this.book.ensure(order);
+        await this.book.know(order);
         // Also what closes no basket: it is gone at the engine.
         const spent = this.book.all(order).filter(isSpent);
         if (spent.length && !(await this.askAboutSpent(order, spent))) {

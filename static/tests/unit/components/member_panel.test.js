@@ -327,7 +327,7 @@ test("earned points on the receipt are not called an estimate", async () => {
     const { store, desk } = await setupTill({ A: found(1) });
     const order = await getFilledOrder(store);
     await desk.identify("A");
-    order.uiState.loyaltyEngine.receipt = { pointsEarned: 17, points: 1267, readAt: "" };
+    order.uiState.loyaltyEngine.receipt = { pointsEarned: 17, points: 1267 };
     await mountWithCleanup(OrderReceipt, { props: { order } });
     expect(".o_pos_loyalty_engine_receipt_estimate").toHaveCount(0);
     expect(queryText(".o_pos_loyalty_engine_receipt_earned")).toInclude("17 points");

@@ -8,6 +8,7 @@ import {
     queryAll,
     queryAllTexts,
     queryOne,
+    resize,
     waitFor,
 } from "@odoo/hoot-dom";
 import { mockService, mountWithCleanup } from "@web/../tests/web_test_helpers";
@@ -281,6 +282,25 @@ test("a scan lands in the window, whatever the barcode rules take it for", async
     await till.desk.steps.running(till.order);
     expect(till.ledger.params.code).toBe("2100000012345");
 });
+
+for (const isSmall of [false, true]) {
+    test(`a card that is refused ${
+        isSmall ? "opens no keyboard on a phone" : "leaves the cursor in the field"
+    }`, async () => {
+        await resize({ width: isSmall ? 400 : 1366 });
+        const till = await setupWindows({
+            answers: {
+                vouchers: () => ({ status: "found", vouchers: [inWallet("b1")] }),
+                hold_voucher: () => ({ status: "rejected", reason: "Not today." }),
+            },
+        });
+        till.desk.openVouchers(till.order);
+        await waitFor(".o_pos_loyalty_engine_voucher");
+        await click(".o_pos_loyalty_engine_voucher");
+        await waitFor(".modal:contains(Not today.)");
+        expect("input.o_pos_loyalty_engine_voucher_code:focus").toHaveCount(isSmall ? 0 : 1);
+    });
+}
 
 test("a wallet that can't be fetched is no empty one", async () => {
     const till = await setupWindows({ answers: { vouchers: () => ({ status: "down" }) } });

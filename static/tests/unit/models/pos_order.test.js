@@ -136,7 +136,7 @@ test("the receipt says earned points only when the engine has told them", async 
     expect(before.estimate).toBe("17");
     expect(before.balance).toBe("1,250");
     expect(before.balanceTime).not.toBe("");
-    order.uiState.loyaltyEngine.receipt = { pointsEarned: 18, points: 1268, readAt: "2026-01-02" };
+    order.uiState.loyaltyEngine.receipt = { pointsEarned: 18, points: 1268 };
     const after = order.loyaltyEngineReceipt;
     expect(after.tier).toBe("Gold");
     expect(after.earned).toBe("18");
@@ -169,7 +169,7 @@ test("a sale that was reported for a kept code was checked", async () => {
     const { store } = await setupTill();
     const order = await getFilledOrder(store);
     order.setLoyaltyEngineMember({ code: "1000001", trouble: "offline" });
-    order.uiState.loyaltyEngine.receipt = { pointsEarned: 17, points: 17, readAt: "2026-01-02" };
+    order.uiState.loyaltyEngine.receipt = { pointsEarned: 17, points: 17 };
     expect(order.loyaltyEngineReceipt.isCheckedLater).toBe(false);
     expect(order.loyaltyEngineReceipt.earned).toBe("17");
 });

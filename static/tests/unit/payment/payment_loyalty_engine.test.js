@@ -134,7 +134,7 @@ describe("taking", () => {
             },
         });
         await till.screen.sendPaymentRequest(await till.add(5));
-        expect.verifySteps([["5.00", "5.00", "scan", "ref-1"]]);
+        expect.verifySteps([["5.00", "17.85", "scan", "ref-1"]]);
     });
 
     test("the amount is corrected to what the points are worth", async () => {
@@ -451,6 +451,27 @@ describe("not taken", () => {
         await till.screen.sendPaymentRequest(line);
         expect(till.ledger.asked).toEqual(["redemptions", "redemptions"]);
         expect(stateOf(line)).toEqual([5, "done", "p1", 500]);
+    });
+
+    test("unknown, and another amount typed: never more than is left to pay", async () => {
+        const till = await setupPoints({
+            answers: {
+                spend: (_params, rows) => {
+                    rows[0].state = "unknown";
+                    return { status: "done", redemptions: rows };
+                },
+            },
+        });
+        const { line } = await refused(till);
+        // It never arrived.
+        till.ledger.rows[0].state = "released";
+        line.setAmount(20);
+        till.ledger.answers.hold_points = ({ amount, due }) => {
+            expect.step([amount, due]);
+            return { status: "limit", reason: "" };
+        };
+        await till.screen.sendPaymentRequest(line);
+        expect.verifySteps([["20.00", "17.85"]]);
     });
 
     test("no answer in time has words of its own", async () => {

@@ -118,22 +118,28 @@ test("goods that another device has changed after the spend are noticed before m
     expect(times(ledger, "spend")).toBe(1);
 });
 
-test("a discount that another device took off is not made again", async () => {
-    const { store, gate, desk, order, ledger } = await setupSpending();
-    await desk.addVoucher(order, { code: "v1" });
-    await gate.mayPay(order);
-    await store.syncAllOrders({ orders: [order] });
-    const lines = order.loyaltyEngineDiscountLines;
-    lines.forEach((line) => (line.write_date ??= order.write_date));
-    ledger.rows[0].is_dropped = true;
-    ledger.asked.length = 0;
-    MockServer.env["pos.order.line"].unlink(lines.map(({ id }) => id));
-    await syncDevices(store);
-    expect(order.loyaltyEngineDiscountLines).toHaveLength(0);
-    expect(await gate.mayPay(order)).toBe(true);
-    expect(ledger.asked).toEqual(["redemptions"]);
-    expect(order.priceIncl).toBe(TOTAL);
-});
+for (const isSpent of [false, true]) {
+    test(`what another device took off is not made again (${
+        isSpent ? "spent" : "held"
+    })`, async () => {
+        const { store, gate, desk, order, ledger } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        if (isSpent) {
+            await gate.mayPay(order);
+        }
+        await store.syncAllOrders({ orders: [order] });
+        const lines = order.loyaltyEngineDiscountLines;
+        lines.forEach((line) => (line.write_date ??= order.write_date));
+        Object.assign(ledger.rows[0], isSpent ? { is_dropped: true } : { state: "released" });
+        ledger.asked.length = 0;
+        MockServer.env["pos.order.line"].unlink(lines.map(({ id }) => id));
+        await syncDevices(store);
+        expect(order.loyaltyEngineDiscountLines).toHaveLength(0);
+        expect(await gate.mayPay(order)).toBe(true);
+        expect(ledger.asked).toEqual(["redemptions"]);
+        expect(order.priceIncl).toBe(TOTAL);
+    });
+}
 
 test("goods that another device has changed during the spend: nothing goes on by itself", async () => {
     const answer = new Deferred();

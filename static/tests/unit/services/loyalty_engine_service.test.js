@@ -160,7 +160,6 @@ test("a receipt waits half a second and no longer", async () => {
         isNobodys: false,
         pointsEarned: null,
         points: null,
-        readAt: false,
     });
     expect.verifySteps([{ config_id: 3, session_id: 7, order_uuid: "uuid" }]);
 });
@@ -170,13 +169,11 @@ test("a receipt tells points and balance, zero included", async () => {
         state: "sent",
         points_earned: 0,
         points: 1250,
-        read_at: "2026-01-02T10:11:13.000Z",
     }));
     expect(await service.receipt("uuid")).toEqual({
         isNobodys: false,
         pointsEarned: 0,
         points: 1250,
-        readAt: "2026-01-02T10:11:13.000Z",
     });
     expect.verifySteps([{ config_id: 3, session_id: 7, order_uuid: "uuid" }]);
 });

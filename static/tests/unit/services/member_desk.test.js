@@ -73,6 +73,15 @@ test("an answer that comes after the payment changes nothing, and the code stays
     expect(order.uiState.loyaltyEngine.lookingUp).toBe(false);
 });
 
+test("a card that is shown while the paid sale is being sent is told so, and not asked about", async () => {
+    const { store, desk, order } = await setupTill({ A: found(1) });
+    order.state = "paid";
+    const texts = watchNotifications(store);
+    expect((await desk.identify("A")).status).toBe("superseded");
+    expect(texts).toEqual(["This sale is paid."]);
+    expect(order.loyalty_engine_member_code).toBeEmpty();
+});
+
 test("a code that nobody has leaves the order as it was", async () => {
     const { store, desk, order } = await setupTill({ 1000001: found(1) });
     const texts = watchNotifications(store);

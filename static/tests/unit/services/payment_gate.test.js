@@ -368,6 +368,20 @@ test("a look at an order from elsewhere is part of the time that the step has", 
     expect(await duration(() => gate.mayPay(order))).toBeWithin(8000, 8500);
 });
 
+test("without the product of discounts a voucher is not redeemed, and the reason is told", async () => {
+    const { store, gate, desk, order, ledger } = await setupSpending({
+        connection: { discount_product_id: 999999 },
+    });
+    await desk.addVoucher(order, { code: "v1" });
+    const dialogs = watchDialogs(store);
+    expect(await gate.mayPay(order)).toBe(false);
+    expect(dialogs.map(({ title }) => title)).toEqual(["This order can't be paid as it is"]);
+    expect(dialogs[0].body).toBe(order.loyaltyEngineBlocked);
+    expect(times(ledger, "spend")).toBe(0);
+    await desk.remove(order, order.loyaltyEngineShown[0]);
+    expect(await gate.mayPay(order)).toBe(true);
+});
+
 test("with a payment taken nothing is spent: it leaves the order", async () => {
     const { store, gate, desk, order, ledger } = await setupSpending();
     await desk.addVoucher(order, { code: "v1" });

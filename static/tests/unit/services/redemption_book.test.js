@@ -162,6 +162,20 @@ test("what is held is renewed while the order is worked on, and not for ever", a
     expect(times(ledger, "renew")).toBeWithin(25, 31);
 });
 
+test("what is learnt while it is being renewed begins no second renewal", async () => {
+    const answer = new Deferred();
+    const { book, desk, order, ledger } = await setupSpending();
+    await desk.addVoucher(order, { code: "v1" });
+    ledger.answers.renew = () => answer;
+    await advanceTime(2 * 60 * 1000);
+    await book.refresh(order);
+    delete ledger.answers.renew;
+    answer.resolve({ status: "done" });
+    await tick();
+    await advanceTime(2 * 60 * 1000);
+    expect(times(ledger, "renew")).toBe(2);
+});
+
 test("an order without redemptions is not renewed", async () => {
     const { desk, order, ledger } = await setupSpending();
     await desk.addVoucher(order, { code: "v1" });

@@ -3,7 +3,9 @@ import { waitUntil } from "@odoo/hoot-dom";
 import { advanceTime, Deferred, tick } from "@odoo/hoot-mock";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { RPCError } from "@web/core/network/rpc";
-import { patchWithCleanup } from "@web/../tests/web_test_helpers";
+import { mountWithCleanup, patchWithCleanup } from "@web/../tests/web_test_helpers";
+import { getFilledOrder } from "@point_of_sale/../tests/unit/utils";
+import { OrderSummary } from "@point_of_sale/app/screens/product_screen/order_summary/order_summary";
 import { isGtin } from "@pos_loyalty_engine/app/services/redemption_desk";
 import { found, watchNotifications } from "../utils";
 import {
@@ -461,6 +463,31 @@ describe("the basket is closed", () => {
         expect(dialogs[0].title).toBe("The basket is not the one that this was redeemed for");
         order.lines[0].setQuantity(3);
         expect(gate.standsBefore(order)).toBe(false);
+    });
+
+    test("neither a quotation that is settled nor a long press changes it unasked", async () => {
+        const { store, gate, desk, order } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await gate.mayPay(order);
+        const dialogs = watchDialogs(store, (props) => props.cancel());
+        await store._processSaleOrder({});
+        const summary = await mountWithCleanup(OrderSummary);
+        // What is pressed is not what is selected.
+        order.deselectOrderline();
+        await summary.onOrderlineLongPress(new Event("press"), order.lines[0]);
+        expect(dialogs).toHaveLength(2);
+    });
+
+    test("goods of another order come onto one from elsewhere only if that may change", async () => {
+        const { store, book, order, ledger } = await setupSpending();
+        await store.syncAllOrders({ orders: [order] });
+        book.known.clear();
+        ledger.rows.push(voucher("v1", { state: "spent", frozen_amount: "5.00" }));
+        const dialogs = watchDialogs(store, (props) => props.cancel());
+        const source = await getFilledOrder(store);
+        expect(await store.mergeOrders(source, order)).toBe(order);
+        expect(dialogs).toHaveLength(1);
+        expect(source.lines).toHaveLength(2);
     });
 
     test("a tip is no goods", async () => {

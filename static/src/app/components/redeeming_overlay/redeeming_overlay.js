@@ -1,7 +1,7 @@
 import { Component, useState } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 
-/** Says what is being done with an order, and lets nobody touch it meanwhile. */
+/** Says what is being done with an order, and catches what is clicked meanwhile. */
 export class RedeemingOverlay extends Component {
     static template = "pos_loyalty_engine.RedeemingOverlay";
     static props = { order: Object };

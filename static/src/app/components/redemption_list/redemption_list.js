@@ -6,6 +6,7 @@ import {
     isOnOrder,
     isSpent,
     isUnclaimed,
+    isUnclear,
     nameInWords,
     stateInWords,
 } from "@pos_loyalty_engine/app/utils/redemption_words";
@@ -45,6 +46,7 @@ export class RedemptionList extends Component {
                 name: nameInWords(redemption),
                 code: redemption.code,
                 worth: worth ? `− ${formatCurrency(worth, order.currency.id)}` : "",
+                isUnclear: isUnclear(redemption),
                 removal: this._removal(redemption),
             };
         });
@@ -53,7 +55,7 @@ export class RedemptionList extends Component {
     /** What the button at the end of a line does, in a word; "" = there is none. */
     _removal(redemption) {
         const { order } = this.props;
-        if (["spending", "unknown"].includes(redemption.state) || order.finalized) {
+        if (isUnclear(redemption) || order.finalized) {
             return "";
         }
         if (!isOnOrder(redemption)) {

@@ -5,7 +5,13 @@ import { formatCurrency } from "@web/core/currency";
 import { localization } from "@web/core/l10n/localization";
 import { parseFloat } from "@web/views/fields/parsers";
 import { roundPrecision } from "@web/core/utils/numbers";
-import { Numpad } from "@point_of_sale/app/components/numpad/numpad";
+import {
+    BACKSPACE,
+    DECIMAL,
+    getButtons,
+    Numpad,
+    ZERO,
+} from "@point_of_sale/app/components/numpad/numpad";
 import { formatPoints } from "@pos_loyalty_engine/app/utils/member_words";
 import { holdInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 
@@ -159,10 +165,7 @@ export class PointsPopup extends Component {
     // --- Entering ---
 
     get padButtons() {
-        const point = localization.decimalPoint;
-        return ["1", "2", "3", "4", "5", "6", "7", "8", "9"]
-            .map((value) => ({ value }))
-            .concat({ value: point }, { value: "0" }, { value: "Backspace", text: "⌫" });
+        return getButtons([DECIMAL, ZERO, BACKSPACE]);
     }
 
     onPad(value) {

@@ -133,7 +133,9 @@ export class VoucherPopup extends Component {
             return this.props.desk.notify(holdInWords(answer));
         }
         Object.assign(this.state, { isBusy: false, words: holdInWords(answer) });
-        this.inputRef.el.focus();
-        this.inputRef.el.select();
+        if (voucher.code || !this.env.isSmall) {
+            this.inputRef.el.focus();
+            this.inputRef.el.select();
+        }
     }
 }
