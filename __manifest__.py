@@ -25,6 +25,7 @@
         "views/loyalty_engine_menus.xml",
     ],
     "images": ["static/description/banner.png"],
+    "uninstall_hook": "uninstall_hook",
     "assets": {
         "point_of_sale._assets_pos": ["pos_loyalty_engine/static/src/app/**/*"],
         "point_of_sale.customer_display_assets": [

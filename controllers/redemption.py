@@ -93,7 +93,7 @@ class RedemptionController(TillController):
         engine = config.loyalty_engine_id.sudo()
 
         answer = self._ask_about(
-            engine, member_ref, lambda client: self._read_vouchers(client, terms, member_ref)
+            engine, member_ref, lambda client, ends: self._read_vouchers(client, member_ref, ends)
         )
         if answer["status"] != "found":
             return answer
@@ -120,15 +120,15 @@ class RedemptionController(TillController):
             "is_complete": is_complete,
         }
 
-    def _read_vouchers(self, client, terms, member_ref):
+    def _read_vouchers(self, client, member_ref, ends):
         """The vouchers of a wallet, each with its raw discounts: None where those can't be read, or
         not in the time that a cashier waits for all of it.
 
+        :param ends: when to give up, on the monotonic clock
         :return: (list of them, whether these are all)
         :raises EngineError: when the wallet can't be read
         """
-        ends = time.monotonic() + terms.deadline
-        wallet = client.get_wallet(member_ref, deadline=terms.deadline)
+        wallet = client.get_wallet(member_ref, deadline=time_left(ends))
         benefits = wallet.benefits[:MOST_VOUCHERS_LISTED]
         vouchers, by_reward = [], {}
         for benefit in benefits:
@@ -367,7 +367,7 @@ class RedemptionController(TillController):
             "min_amount": _plain(terms.reward_amount(reward and reward.min_amount)),
             "max_amount": _plain(terms.reward_amount(reward and reward.max_amount)),
             "state": state,
-            "where": (claim and claim["till"]) or "",
+            "where": ((claim and claim["company_id"] == terms.company_id and claim["till"]) or ""),
         }
 
     # === Points ===
@@ -392,7 +392,9 @@ class RedemptionController(TillController):
         }
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
         asked = self._ask_about(
-            engine, member_ref, lambda client: redeemer._available(terms, member_ref, order_uuid)
+            engine,
+            member_ref,
+            lambda client, ends: redeemer._available(terms, member_ref, order_uuid, ends),
         )
         if asked["status"] != "found":
             return asked
@@ -447,7 +449,7 @@ class RedemptionController(TillController):
         }
         redeemer = request.env["loyalty.engine.redeemer"].sudo()
         asked = self._ask_about(
-            engine, member_ref, lambda client: redeemer._hold_points(terms, values)
+            engine, member_ref, lambda client, ends: redeemer._hold_points(terms, values, ends)
         )
         if asked["status"] != "found":
             return asked
@@ -639,21 +641,23 @@ class RedemptionController(TillController):
         """Ask for something of a member's. One of whom the engine has never told is looked up
         first, as a code is: counted, limited, and taken by no other name than the engine's id.
 
+        :param call: function of the client, and of when to give up, on the monotonic clock
         :raises Refusal: where the cashier has to wait
         """
         engine_id, ledger = engine.id, self._ledger()
+        ends = time.monotonic() + engine.till_deadline
         if request.env["loyalty.engine.member"].sudo()._is_confirmed(engine_id, member_ref):
-            return self._ask(engine, call)
+            return self._ask(engine, lambda client: call(client, ends))
         lookups = request.env["loyalty.engine.lookup"].sudo()
         if wait := lookups._seconds_to_wait():
             raise Refusal("limited", retry_after=wait)
 
         def look_up_and_call(client):
-            user = client.get_user(member_ref)
+            user = client.get_user(member_ref, deadline=time_left(ends))
             if user.id != member_ref or user.is_restricted:
                 raise ValueError("no member whose points or vouchers can be used")
             ledger._alone("_confirm_member", engine_id, member_ref)
-            return call(client)
+            return call(client, ends)
 
         answer = self._ask(engine, look_up_and_call)
         lookups._record(missed=answer["status"] == "unknown")

@@ -22,6 +22,8 @@ _T = TypeVar("_T")
 
 #: Longest name, id or identifier that is kept, in characters (auth identifiers: 512, C-SPEC).
 _LONGEST_TEXT = 512
+#: What no database and no request takes: NUL, and halves of characters.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 #: Longest code of a voucher, in characters (C-SPEC `CodeDefinition.value`).
 _LONGEST_CODE = 5000
 #: No balance, price or number of points is as long as this many digits before the point.
@@ -149,7 +151,7 @@ class Event:
     reported_at: datetime | None = None
     #: When its reactions were done (D-VIEW "reacted at"; the spelling is (I)).
     reacted_at: datetime | None = None
-    payload: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    payload: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -212,11 +214,12 @@ class OrderReceipt:
 def parse_json(content: bytes) -> Any:
     """Return the JSON in `content`, numbers with a fraction as Decimal.
 
-    Raises EngineAnswerUnreadable, also for NaN, Infinity, and nesting without end.
+    Raises EngineAnswerUnreadable, also for NaN, Infinity, numbers beyond measure, and nesting
+    without end.
     """
     try:
         return json.loads(content, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         raise EngineAnswerUnreadable("the answer is not JSON") from None
 
 
@@ -389,7 +392,7 @@ def read_event(data: Any) -> Event:
         occurred_at=read_time(event.get("occurredAt")),
         reported_at=read_time(event.get("reportedAt")),
         reacted_at=read_time(event.get("reactedAt")),
-        payload=payload if isinstance(payload, dict) else {},
+        payload=payload if isinstance(payload, dict) else None,
     )
 
 
@@ -597,4 +600,6 @@ def _tier_name(tier: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or _UNSTORABLE.search(value):
+        return ""
+    return value

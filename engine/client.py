@@ -30,6 +30,7 @@ from .answers import (
 from .bodies import Position
 from .credentials import AdminToken
 from .errors import (
+    EngineAnswerUnreadable,
     EngineAuthFailed,
     EngineError,
     EngineLookupCutShort,
@@ -235,10 +236,11 @@ class LoyaltyEngineClient:
         a list goes by when events occurred or were reported, older means by both: give the earlier
         of the two, less a margin for the engine's clock.
 
-        A reference that is not in the result is not there: EngineLookupIncomplete is raised where
-        the search could not go back far enough for all of them, EngineLookupCutShort where only its
-        time was over. `deadline` is for all pages together, by default
-        `settings.background_deadline`.
+        A reference that is not in the result is not there. Where that can't be said,
+        EngineLookupIncomplete is raised, with what was found: the search could not go back far
+        enough for all of them, or the list tells no payloads; EngineLookupCutShort where only its
+        time was over, or the list failed on the way. `deadline` is for all pages together, by
+        default `settings.background_deadline`.
         """
         ends = self._in_background(deadline)
         keys = reference_path.split(".")
@@ -246,29 +248,35 @@ class LoyaltyEngineClient:
         undecided = set(references)
         seen: set[str] = set()
         last: list[Event] = []
-        newest_first = True
+        newest_first, is_blind = True, False
         limit = SEARCH_PAGE
         for _page in range(max_pages if references else 0):
             try:
                 events = self._list_events(limit, len(seen), "DESC", None, ends)
-            except (EngineUnreachable, EngineOutcomeUnknown) as error:
-                if seen and not ends.remaining():
-                    raise EngineLookupCutShort(
-                        f"no time left after {len(seen)} events",
-                        found=found,
-                        undecided=undecided,
-                        endpoint="GET /events",
-                    ) from error
-                raise
+            except EngineError as error:
+                is_over = not ends.remaining()
+                ended = _end_of_search(error, is_over)
+                if not seen or ended is None:
+                    raise
+                # What was seen before counts all the same.
+                why = "no time left" if is_over else f"the list failed ({error})"
+                raise ended(
+                    f"{why} after {len(seen)} events",
+                    found=found,
+                    undecided=undecided,
+                    endpoint="GET /events",
+                ) from error
             # An empty page is the end; a short one may be the engine's own limit.
             if not events:
-                return found
+                undecided = set()
+                break
             new = [event for event in events if event.id not in seen]
             seen.update(event.id for event in new)
             for event in new:
                 reference = _value_at(event.payload, keys)
                 if event.type == event_type and reference in references:
                     found.setdefault(reference, event)
+                is_blind = is_blind or (event.type == event_type and event.payload is None)
             # In another order only the end of the list tells that there is no more.
             newest_first = newest_first and _fall(last + new)
             last = new[-1:] or last
@@ -278,7 +286,7 @@ class LoyaltyEngineClient:
                 if not (newest_first and _older(last[0], references[reference]))
             }
             if not undecided:
-                return found
+                break
             if not new:
                 raise EngineLookupIncomplete(
                     "the engine lists the same events again",
@@ -287,14 +295,21 @@ class LoyaltyEngineClient:
                     endpoint="GET /events",
                 )
             limit = min(2 * limit, LARGEST_SEARCH_PAGE)
-        if not references:
-            return found
-        raise EngineLookupIncomplete(
-            f"{max_pages} pages of events do not reach back far enough",
-            found=found,
-            undecided=undecided,
-            endpoint="GET /events",
-        )
+        if undecided:
+            raise EngineLookupIncomplete(
+                f"{max_pages} pages of events do not reach back far enough",
+                found=found,
+                undecided=undecided,
+                endpoint="GET /events",
+            )
+        if is_blind and len(found) < len(references):
+            raise EngineLookupIncomplete(
+                "the engine lists events without their payload",
+                found=found,
+                undecided=references.keys() - found.keys(),
+                endpoint="GET /events",
+            )
+        return found
 
     def get_event(self, event_id: str, *, deadline: float | None = None) -> Event:
         """Return a reported event (C-SPEC `GET /events/{id}`).
@@ -561,7 +576,7 @@ class LoyaltyEngineClient:
             + (f"?{urlencode(query)}" if query else ""),
             is_read=True,
             # A short one is part of ordinary words, and tells nothing.
-            secrets=(identifier,) if len(identifier) > 3 else (),
+            secrets=(identifier, quote(identifier, safe="")) if len(identifier) > 3 else (),
         )
         return self._call(request, read, ends)
 
@@ -645,6 +660,15 @@ def _segment(identifier: str) -> str:
     if not identifier.isprintable():
         raise ValueError("That can't be an identifier: it has a control character.")
     return quote(identifier, safe="")
+
+
+def _end_of_search(error: EngineError, is_over: bool) -> type[EngineLookupIncomplete] | None:
+    """Return what a page that failed makes of the search; None where it says nothing of it."""
+    if is_over and isinstance(error, (EngineUnreachable, EngineOutcomeUnknown)):
+        return EngineLookupCutShort
+    if isinstance(error, (EngineRejected, EngineAuthFailed, EngineAnswerUnreadable)):
+        return EngineLookupIncomplete
+    return EngineLookupCutShort if isinstance(error, EngineOutcomeUnknown) else None
 
 
 def _value_at(payload: Any, keys: list[str]) -> str:

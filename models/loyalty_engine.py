@@ -596,8 +596,19 @@ class LoyaltyEngine(models.Model):
                 engine.with_context(mail_activity_quick_update=True).activity_schedule(
                     "mail.mail_activity_data_warning",
                     summary=summary,
-                    user_id=engine.responsible_id.id,
+                    user_id=engine._person_to_tell().id,
                 )
+
+    def _person_to_tell(self):
+        """Whoever is set; where that one has left, a manager of the company's, so that nothing is
+        told to nobody."""
+        if self.responsible_id.active:
+            return self.responsible_id
+        managers = self.env.ref("point_of_sale.group_pos_manager").sudo().all_user_ids
+        present = managers.filtered(
+            lambda user: user.active and not user.share and self.company_id in user.company_ids
+        )
+        return present.sorted("id")[:1] or self.responsible_id
 
     @api.model
     def _end_alerts(self):
@@ -652,6 +663,9 @@ class LoyaltyEngine(models.Model):
         attempt(self.env._("The API key and the credentials are accepted"), client.list_event_types)
         if steps[-1][0] is False:
             return steps
+        if self.locale:
+            # The same goes along with each wallet: one that the engine refuses leaves no points.
+            attempt(self.env._("The engine knows the language %s", self.locale), client.list_tiers)
         if self.reporting == "event":
             event_type = attempt(
                 self.env._("The event type %s exists", self.sale_event_type),
@@ -669,9 +683,16 @@ class LoyaltyEngine(models.Model):
                         self.env._("The event type %s keeps our id", self.sale_event_type),
                     )
                 )
-            attempt(
+            events = attempt(
                 self.env._("Reported sales can be looked up"), lambda: client.list_events(limit=1)
             )
+            if events and events[0].payload is None:
+                steps.append(
+                    (
+                        False,
+                        self.env._("The list of events tells their payloads, and with them our id"),
+                    )
+                )
             attempt(
                 self.env._("The engine accepts the payload of a sale"),
                 lambda: client.test_reaction(self._sale_body(SAMPLE_SALE, None)),

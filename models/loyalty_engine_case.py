@@ -88,7 +88,7 @@ class LoyaltyEngineCase(models.Model):
             "mail.mail_activity_data_todo",
             summary=name,
             note=plaintext2html(what),
-            user_id=engine.responsible_id.id,
+            user_id=engine._person_to_tell().id,
         )
 
     @api.model

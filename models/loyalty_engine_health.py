@@ -50,8 +50,8 @@ class LoyaltyEngineHealth(models.Model):
             VALUES (%(engine)s, 1, %(now)s + %(first)s * interval '1 second', %(reason)s)
             ON CONFLICT (engine_id) DO UPDATE
                SET failures = health.failures + 1,
-                   resume_at = %(now)s + interval '1 second'
-                       * LEAST(%(longest)s, %(first)s * 2 ^ LEAST(health.failures, 10)),
+                   resume_at = GREATEST(health.resume_at, %(now)s + interval '1 second'
+                       * LEAST(%(longest)s, %(first)s * 2 ^ LEAST(health.failures, 10))),
                    reason = %(reason)s
             """,
             engine=engine_id,
@@ -62,13 +62,15 @@ class LoyaltyEngineHealth(models.Model):
 
     @api.model
     def _note_pause(self, engine_id, seconds, reason):
-        """Let background sending rest, without holding anything against the engine."""
+        """Let background sending rest, without holding anything against the engine: it answered.
+        What it asked for, nothing else makes shorter."""
         self._write_alone(
             """
             INSERT INTO loyalty_engine_health AS health (engine_id, failures, resume_at, reason)
             VALUES (%(engine)s, 0, %(now)s + %(seconds)s * interval '1 second', %(reason)s)
             ON CONFLICT (engine_id) DO UPDATE
-               SET resume_at = EXCLUDED.resume_at, reason = EXCLUDED.reason
+               SET failures = 0, reason = EXCLUDED.reason,
+                   resume_at = GREATEST(health.resume_at, EXCLUDED.resume_at)
             """,
             engine=engine_id,
             seconds=seconds,
@@ -77,10 +79,11 @@ class LoyaltyEngineHealth(models.Model):
 
     @api.model
     def _note_success(self, engine_id):
+        """End what failures have brought about, and a pause that is over."""
         self._write_alone(
             """
             UPDATE loyalty_engine_health SET failures = 0, resume_at = NULL, reason = NULL
-             WHERE engine_id = %(engine)s AND (failures > 0 OR resume_at IS NOT NULL)
+             WHERE engine_id = %(engine)s AND (failures > 0 OR resume_at <= %(now)s)
             """,
             engine=engine_id,
         )

@@ -312,6 +312,13 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             before=before,
         )
         self._each(rows, self._strand_unknown)
+        refunds = self._ledger("_unseen_refunds", engine.id, BATCH)
+        self._each([row for row in refunds if row["since"] < before], self._give_up_refund)
+
+    @api.model
+    def _give_up_refund(self, row):
+        """Points that nobody has seen coming back: a person is told."""
+        self._ledger("_note_refund_reaction", row["id"], None, late_after=0)
 
     @api.model
     def _strand_unknown(self, row):
@@ -449,7 +456,11 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             self._ledger("_note_refund_reaction", row["id"], points, late_after)
 
         def put_off(row):
-            self._ledger("_put_off_refund", row["id"], self._ledger("_now") + ASK_AGAIN_AFTER)
+            now = self._ledger("_now")
+            if row["since"] < now - GIVE_UP_AFTER:
+                self._give_up_refund(row)
+            else:
+                self._ledger("_put_off_refund", row["id"], now + ASK_AGAIN_AFTER)
 
         self._ask_each(rows, look, put_off)
 

@@ -14,7 +14,9 @@ from ..engine import (
     EngineRejected,
     LoyaltyEngineClient,
     PointsFacts,
+    Position,
     build_points_event,
+    build_validate_voucher,
     points_path,
 )
 from .loyalty_engine_redemption import LedgerBusy, NotSpendable, decimal_of
@@ -25,6 +27,8 @@ _logger = logging.getLogger(__name__)
 SPEND_LIMIT = 6.5
 # With less than this left nothing more is sent.
 LEAST_TIME = 1.0
+# Once it is written down that something is sent, it is with so much left.
+LEAST_ANSWER = 0.3
 # Of these seconds a till waits so long at most for the look-up of an unknown outcome.
 TILL_LOOK_UP = 3.0
 # How often one looks whether another request for the same redemption has its answer.
@@ -63,7 +67,7 @@ class Terms:
     hold_seconds: int = 0
     store: str = ""
     venue: str = ""
-    position: tuple | None = None
+    position: Position | None = None
     voucher_user: str = "none"
     reward_unit: str = "decimal"
     was_failing: bool = False
@@ -116,7 +120,7 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
             hold_seconds=engine.hold_minutes * 60,
             store=config.loyalty_engine_store or "",
             venue=config.loyalty_engine_venue or "",
-            position=(longitude, latitude) if latitude or longitude else None,
+            position=Position(longitude, latitude) if latitude or longitude else None,
             voucher_user=engine.voucher_user,
             reward_unit=engine.reward_unit,
             was_failing=bool(engine._health().failures),
@@ -179,28 +183,28 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
             )
 
     @api.model
-    def _available(self, terms, member_ref, order_uuid):
-        """:return: (balance, what of it an order can have): Decimal points
+    def _available(self, terms, member_ref, order_uuid, ends):
+        """:param ends: when to give up, on the monotonic clock
+        :return: (balance, what of it an order can have): Decimal points
         :raises EngineError: when the balance can't be read
         """
-        balance, read_at = self._read_balance(terms, member_ref, time.monotonic() + terms.deadline)
+        balance, read_at = self._read_balance(terms, member_ref, ends)
         taken = self.env["loyalty.engine.redemption"]._alone(
             "_taken", terms.engine_id, member_ref, read_at, with_holds=True, but_order=order_uuid
         )
         return balance, balance - taken
 
     @api.model
-    def _hold_points(self, terms, values):
+    def _hold_points(self, terms, values, ends):
         """Read the balance, and hold points for an order.
 
+        :param ends: when to give up, on the monotonic clock
         :return: (row or None, points that are available)
         :raises EngineError: when the balance can't be read
         """
         ledger = self.env["loyalty.engine.redemption"]
         ledger._alone("_ensure_member", terms.engine_id, values["member_ref"])
-        balance, read_at = self._read_balance(
-            terms, values["member_ref"], time.monotonic() + terms.deadline
-        )
+        balance, read_at = self._read_balance(terms, values["member_ref"], ends)
         return ledger._alone("_hold_points", values, balance, read_at, terms.points_max_day)
 
     # === Spending ===
@@ -315,11 +319,13 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
 
         :return: function of the seconds it may take; it returns the event's id, None for a voucher
         :raises EngineError: when the member's identifier can't be read
-        :raises ValueError: when the template or the facts don't make a valid body
+        :raises ValueError: when the template, the code or the facts don't make a valid body
         """
         client, reference = terms.client, f"redemption {row['uuid']}"
         if row["kind"] == "voucher":
             user = self._user_identifier(terms, row["member_ref"], time_left(ends))
+            # Also what can't be said is to fail here, and not once the row says that it is sent.
+            build_validate_voucher(row["code"], False, user, terms.venue, terms.position)
 
             def burn(deadline):
                 before = datetime.now(timezone.utc)
@@ -332,7 +338,8 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
                     reference=reference,
                     deadline=deadline,
                 )
-                if check.burned_at and not self._is_later(check, check.burned_at, before):
+                after = datetime.now(timezone.utc)
+                if check.burned_at and not self._is_later(check, check.burned_at, before, after):
                     # Burned by somebody else: what sounds like success is none.
                     raise EngineRejected(200, message=self.env._("The voucher has been used."))
 
@@ -361,6 +368,10 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
     @api.model
     def _send(self, terms, row, send, ends):
         """Send what was written down, and write down what came of it."""
+        if ends - time.monotonic() < LEAST_ANSWER:
+            # Writing took so long that nobody would hear the answer.
+            self._write(row, "held", points=row["points"], amount=row["amount"])
+            return False
         try:
             event_ref = send(min(time_left(ends), terms.deadline))
         except EngineRejected as error:
@@ -456,18 +467,22 @@ class LoyaltyEngineRedeemer(models.AbstractModel):
         benefit = client.get_benefit(row["benefit_ref"], deadline=deadline)
         if benefit.burned_at is None:
             return False
+        # What was sent is dated by the database's clock, which need not be this machine's.
+        sent_at, now = row["sent_at"], self.env["loyalty.engine.redemption"]._alone("_now")
         return self._is_later(
-            benefit, benefit.burned_at, row["sent_at"].replace(tzinfo=timezone.utc)
+            benefit,
+            benefit.burned_at,
+            *(at.replace(tzinfo=timezone.utc) for at in (sent_at, now)),
         )
 
     @api.model
-    def _is_later(self, answer, at, than):
-        """Whether ``at``, by the engine's clock, is not before ``than``, by ours.
+    def _is_later(self, answer, at, than, now):
+        """Whether ``at``, by the engine's clock, is not before ``than``, by one of ours.
 
         :param answer: what the engine has just answered, with its clock where it tells it
+        :param now: by the same clock as ``than``
         """
-        ours = datetime.now(timezone.utc)
-        ahead = (answer.engine_time or ours) - ours
+        ahead = (answer.engine_time or now) - now
         return at >= than + ahead - BURN_MARGIN
 
     @api.model

@@ -11,6 +11,7 @@ from psycopg2.extras import Json
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 
 from .loyalty_engine_member import ENGINES_OF_TENANT
 
@@ -237,8 +238,15 @@ class LoyaltyEngineRedemption(models.Model):
 
     @api.model
     def _search_pos_order_id(self, operator, value):
-        orders = self.env["pos.order"].search([("id", operator, value)])
-        return [("order_uuid", "in", orders.mapped("uuid"))]
+        if operator != "in":
+            return NotImplemented
+        orders = self.env["pos.order"]
+        ids = [order_id for order_id in value if order_id]
+        domain = Domain("order_uuid", "in", orders.browse(ids).mapped("uuid"))
+        if len(ids) < len(value):
+            # False: those whose order is not here
+            domain |= Domain("order_uuid", "not in", orders._search([]).subselect("uuid"))
+        return domain
 
     # === Short transactions ===
 
@@ -396,6 +404,9 @@ class LoyaltyEngineRedemption(models.Model):
             values["look_up_at"] = None
         if to == "spent" and to not in from_states:
             values["spent_at"] = self.env.cr.now()
+        if to != "spent":
+            # Nobody waits for its order any more.
+            values["is_overdue"] = False
         names = ", ".join(f"{name} = %({name})s" for name in values)
         shortened = ", code = NULL" if to in ENDED_STATES and to != "expired" else ""
         self.env.cr.execute(
@@ -528,11 +539,25 @@ class LoyaltyEngineRedemption(models.Model):
             elif is_here:
                 return row
             elif row["state"] != "held" or row["hold_until"] > self.env.cr.now():
-                raise HeldElsewhere(row["till"] or "")
+                # What another company's tills are called is nobody's business.
+                is_ours = row["company_id"] == values["company_id"]
+                raise HeldElsewhere((is_ours and row["till"]) or "")
             else:
                 self._move(row["uuid"], ("held",), "expired")
+        self._release_expired(values["claim_key"], values["order_uuid"])
         self._check_voucher_limits(values, most, most_of_a_reward)
         return self._add({**values, "kind": "voucher"})
+
+    @api.model
+    def _release_expired(self, claim_key, order_uuid):
+        """A voucher that is held again counts once on its order."""
+        for row in self._rows(
+            "redemption.claim_key = %(key)s AND redemption.order_uuid = %(order)s"
+            " AND redemption.state = 'expired'",
+            key=claim_key,
+            order=order_uuid,
+        ):
+            self._move(row["uuid"], ("expired",), "released")
 
     @api.model
     def _give_up_claim(self, redemption_uuid):
@@ -543,7 +568,8 @@ class LoyaltyEngineRedemption(models.Model):
 
     @api.model
     def _check_voucher_limits(self, values, most, most_of_a_reward):
-        """Refuse one more voucher on an order; parameters as of :meth:`_hold_voucher`.
+        """Refuse one more voucher on an order; parameters as of :meth:`_hold_voucher`. What has
+        expired counts: until it is taken off it can still be spent.
 
         :raises NotSpendable: when the order has too many
         """
@@ -551,7 +577,7 @@ class LoyaltyEngineRedemption(models.Model):
             row
             for row in self._of_order(values["engine_id"], values["order_uuid"])
             if row["kind"] == "voucher"
-            and row["state"] not in (*FREE_STATES, *OFF_STATES)
+            and (row["state"] == "expired" or row["state"] not in (*FREE_STATES, *OFF_STATES))
             and not row["is_dropped"]
         ]
         if most and len(on_order) >= most:
@@ -608,7 +634,7 @@ class LoyaltyEngineRedemption(models.Model):
             return None, available
         self._check_day(engine_id, member_ref, points, most_a_day, order_uuid)
         for row in before:
-            self._move(row["uuid"], ("held",), "released")
+            self._move(row["uuid"], ("held", "expired"), "released")
         return self._add({**values, "kind": "points"}), available
 
     @api.model

@@ -201,13 +201,15 @@ class LoyaltyEngineRedemption(models.Model):
     @api.model
     def _unseen_refunds(self, engine_id, most):
         """Points refunds that the engine has, and whose reactions have not been seen: dicts with
-        ``id``, ``uuid``, ``event_ref``, those first that have waited longest.
+        ``id``, ``uuid``, ``event_ref`` and ``since`` when it has them, those first that have waited
+        longest.
 
         Those of a redemption only as long as it waits for its points.
         """
         self.env.cr.execute(
             """
-            SELECT report.id, report.order_uuid AS uuid, report.event_ref
+            SELECT report.id, report.order_uuid AS uuid, report.event_ref,
+                   COALESCE(report.taken_at, report.sent_at) AS since
               FROM loyalty_engine_report report
               LEFT JOIN loyalty_engine_redemption redemption
                      ON redemption.uuid = report.order_uuid

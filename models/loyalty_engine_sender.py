@@ -52,6 +52,9 @@ CLOCK_MARGIN = 300
 MOST_SENDINGS = 5
 # Where nobody can look whether it came: each time may count.
 MOST_SENDINGS_UNSEEN = 2
+# For so many seconds members are asked for, one after the other, before others' sales go on. Odoo
+# ends a job that says nothing for two minutes.
+RESOLVE_LIMIT = 20
 # What the engine answers where a code is nobody's, or none that it could be asked for (I).
 NOBODYS = frozenset({400, 404, 422})
 # When a member is asked for again whom the engine gave no answer for, in seconds; after the last
@@ -124,7 +127,8 @@ class LoyaltyEngineSender(models.AbstractModel):
                 done = 0
                 for engine in self._sending_engines():
                     done += self._work_alone(self._send_waiting, engine, threads)
-                    done += self._work_alone(self._look_up_unknown, engine)
+                    if not self._has_to_wait(engine):
+                        done += self._work_alone(self._look_up_unknown, engine)
                 time_left = cron._commit_progress(done, remaining=self._count_due())
                 if not done and not self._wait_for_next(time_left):
                     break
@@ -171,6 +175,14 @@ class LoyaltyEngineSender(models.AbstractModel):
             [("engine_id", "in", engines.ids), ("resume_at", ">", self.env.cr.now())]
         )
         return engines - resting.engine_id
+
+    @api.model
+    def _has_to_wait(self, engine):
+        """Whether the engine has asked for a pause by now: too many requests, or credentials that
+        it refuses. What merely failed tells nothing of the next request."""
+        paused = [("resume_at", ">", self.env.cr.now()), ("failures", "=", 0)]
+        health = self.env["loyalty.engine.health"]
+        return bool(health.search_count([("engine_id", "=", engine.id), *paused], limit=1))
 
     @api.model
     def _open_domain(self):
@@ -230,6 +242,8 @@ class LoyaltyEngineSender(models.AbstractModel):
         if client is None:
             return 0
         resolved = self._resolve_members(engine, client, pace)
+        if self._has_to_wait(engine):
+            return resolved
         claimed = self._claim(engine)
         self.env["ir.cron"]._commit_progress()
         if not claimed:
@@ -381,6 +395,7 @@ class LoyaltyEngineSender(models.AbstractModel):
                 else:
                     send = partial(client.report_event, event_secret="")
                 answer = send(body.encode(), reference=f"report {report_id}", deadline=deadline)
+                taken = _Outcome(report_id, sends, event_ref=answer.id, answer=_in_short(answer))
             except (EngineUnreachable, EngineThrottled, EngineAuthFailed) as error:
                 forbidden.append(report_id)
                 # One sale may be forbidden for a reason of its own (403): the next ones tell.
@@ -394,8 +409,13 @@ class LoyaltyEngineSender(models.AbstractModel):
                     if len(doubts) >= UNKNOWNS_UNTIL_STOP:
                         stop.set()
                 return _Outcome(report_id, sends, error=error)
+            except Exception as error:
+                # A fault of ours takes no other report's outcome along.
+                _logger.exception("loyalty engine: report %s", report_id)
+                unknown = EngineOutcomeUnknown(type(error).__name__)
+                return _Outcome(report_id, sends, error=unknown)
             doubts.clear()
-            return _Outcome(report_id, sends, event_ref=answer.id, answer=_in_short(answer))
+            return taken
 
         return list(threads.map(send_one, *zip(*claimed, strict=True)))
 
@@ -508,7 +528,10 @@ class LoyaltyEngineSender(models.AbstractModel):
             },
         )
         members, resolved, later, in_a_row = {}, [], [], 0
+        ends = time.monotonic() + RESOLVE_LIMIT
         for report_id, ref, code, asks in self.env.cr.fetchall():
+            if time.monotonic() > ends:
+                break
             if (ref or code) not in members:
                 try:
                     member = self._member_of(engine, client, pace, ref, code, by_order)

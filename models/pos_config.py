@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.http import request
 
 
@@ -90,6 +90,32 @@ class PosConfig(models.Model):
                     )
                 )
 
+    @api.constrains("active", "loyalty_engine_id")
+    def _check_loyalty_engine_is_in_use(self):
+        for config in self.filtered("active"):
+            if config.loyalty_engine_id and not config.loyalty_engine_id.sudo().active:
+                raise ValidationError(
+                    self.env._(
+                        "%(shop)s uses the connection %(engine)s, which is archived: take that out "
+                        "of the archive first, or choose another one.",
+                        shop=config.name,
+                        engine=config.loyalty_engine_id.sudo().name,
+                    )
+                )
+
+    @api.constrains("loyalty_engine_latitude", "loyalty_engine_longitude")
+    def _check_loyalty_engine_position(self):
+        for config in self:
+            if (
+                abs(config.loyalty_engine_latitude) > 90
+                or abs(config.loyalty_engine_longitude) > 180
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "A latitude is from -90 to 90 degrees, a longitude from -180 to 180."
+                    )
+                )
+
     @api.depends("loyalty_engine_id")
     def _compute_loyalty_engine_since(self):
         for config in self:
@@ -165,6 +191,17 @@ class PosConfig(models.Model):
         return [*super()._get_forbidden_change_fields(), "loyalty_engine_id"]
 
     def write(self, vals):
+        """:raises AccessError: where a cashier changes what is set here: Odoo lets cashiers write
+        points of sale
+        """
+        if any(name.startswith("loyalty_engine_") for name in vals) and not (
+            self.env.su
+            or self.env.user.has_group("point_of_sale.group_pos_manager")
+            or self.env.user.has_group("base.group_system")
+        ):
+            raise AccessError(
+                self.env._("Only managers set what a point of sale does with the Loyalty Engine.")
+            )
         if "loyalty_engine_points_booking" in vals:
             self._check_loyalty_engine_booking_change(vals["loyalty_engine_points_booking"])
         return super().write(vals)

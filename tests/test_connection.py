@@ -12,7 +12,7 @@ from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 from odoo.tools.safe_eval import safe_eval
 
-from ..engine import DEFAULT_REDEEM_TEMPLATE
+from ..engine import DEFAULT_REDEEM_TEMPLATE, Event, LoyaltyEngineClient
 from ..models.loyalty_engine import SECRETS
 from ..sandbox import demo
 from .common import CASHIER, MANAGER, LoyaltyEngineCase, new_user
@@ -86,13 +86,15 @@ class TestConnection(LoyaltyEngineCase):
 
     def test_guests_who_order_by_themselves_load_nothing_of_it(self):
         """pos_self_order reads by these methods, for everybody, whoever is logged in."""
+        order = self.sell()
         for path, is_theirs in (("/pos-self/data/1", False), ("/web/dataset/call_kw", True)):
             guest = SimpleNamespace(httprequest=SimpleNamespace(path=path))
             with patch("odoo.addons.pos_loyalty_engine.models.pos_config.request", guest):
                 (values,) = self.config._load_pos_data_read(self.config, self.config)
                 fields = self.env["res.partner"]._load_pos_data_fields(self.config)
-            names = [*values, *fields]
-            self.assertEqual(any("loyalty_engine" in name for name in names), is_theirs)
+                (payment,) = order.payment_ids._load_pos_data_read(order.payment_ids, self.config)
+            for names in (values, fields, payment):
+                self.assertEqual(any("loyalty_engine" in name for name in names), is_theirs)
 
     def test_a_new_connection_asks_for_no_health_that_it_has_not(self):
         with self.assertNoLogs("odoo", "WARNING"):
@@ -262,6 +264,36 @@ class TestConnection(LoyaltyEngineCase):
 
     # === Barcodes ===
 
+    def test_cashiers_set_nothing_of_it(self):
+        """Odoo lets them write points of sale."""
+        cashier, manager = new_user(self, "le_c", CASHIER), new_user(self, "le_m", MANAGER)
+        for values in ({"loyalty_engine_venue": "x"}, {"loyalty_engine_id": False}):
+            with self.subTest(values=values), self.assertRaises(AccessError):
+                self.config.with_user(cashier).write(values)
+        self.config.with_user(manager).loyalty_engine_venue = "x"
+
+    def test_an_archived_connection_is_in_no_use(self):
+        self.config.active = False
+        self.engine.active = False
+        with self.assertRaisesRegex(ValidationError, "archive"):
+            self.config.active = True
+
+    def test_somebody_is_told_when_the_one_to_tell_has_left(self):
+        new_user(self, "le_m", MANAGER)
+        gone = new_user(self, "le_gone", MANAGER)
+        self.engine.responsible_id = gone
+        self.assertEqual(self.engine._person_to_tell(), gone)
+        gone.active = False
+        told = self.engine._person_to_tell()
+        self.assertTrue(told.active and told.has_group(MANAGER))
+        self.assertIn(self.company, told.company_ids)
+
+    def test_a_till_stands_on_earth(self):
+        for values in ({"loyalty_engine_latitude": 91}, {"loyalty_engine_longitude": -181}):
+            with self.subTest(values=values), self.assertRaises(ValidationError):
+                self.config.write(values)
+        self.config.write({"loyalty_engine_latitude": -90, "loyalty_engine_longitude": 180})
+
     def test_a_member_s_id_is_one_whatever_it_begins_with(self):
         """Odoo has rules for codes that begin with 041, 042, 21, 22 and 23."""
         nomenclature = self.env.ref("barcodes.default_barcode_nomenclature")
@@ -301,6 +333,21 @@ class TestConnection(LoyaltyEngineCase):
         self.engine.action_check()
         self.assertEqual(self.engine.check_result.count("✗"), 1)
         self.assertRegex(self.engine.check_result, "✗.*can be looked up")
+
+    def test_check_looks_whether_events_are_listed_with_their_payload(self):
+        bare = [Event(id="1", type="POS_SALE")]
+        with patch.object(LoyaltyEngineClient, "list_events", return_value=bare):
+            self.engine.action_check()
+        self.assertEqual(self.engine.check_result.count("✗"), 1)
+        self.assertRegex(self.engine.check_result, "✗.*tells their payloads")
+
+    def test_check_tries_the_language(self):
+        for locale, is_known in (("en", True), ("pt", False)):
+            with self.subTest(locale=locale):
+                self.engine.locale = locale
+                self.engine.action_check()
+                self.assertEqual(self.engine.check_result.count("✗"), not is_known)
+                self.assertIn(f"knows the language {locale}", self.engine.check_result)
 
     def test_check_looks_whether_the_receipts_service_answers(self):
         self.engine.reporting = "order"

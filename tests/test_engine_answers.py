@@ -26,7 +26,17 @@ class TestParse(unittest.TestCase):
         self.assertIsInstance(parse("0.1"), Decimal)
 
     def test_refused(self) -> None:
-        for text in ("", "{", "NaN", "[Infinity]", "-Infinity", "[" * 100_000, "1" * 5000, "\x00"):
+        for text in (
+            "",
+            "{",
+            "NaN",
+            "[Infinity]",
+            "-Infinity",
+            "[" * 100_000,
+            "1" * 5000,
+            "1e9999999999999999999",
+            "\x00",
+        ):
             with self.subTest(text[:9]), self.assertRaises(EngineAnswerUnreadable):
                 parse(text)
 
@@ -51,6 +61,11 @@ class TestUser(unittest.TestCase):
         self.assertEqual((user.given_name, user.family_name), ("Mia", "Berg"))
         self.assertIs(user.is_restricted, True)
         self.assertNotIn("Mia", repr(user))
+
+    def test_what_no_database_takes_is_no_id(self) -> None:
+        for text in ("a\0b", "\ud800"):
+            with self.subTest(ascii(text)), self.assertRaises(EngineAnswerUnreadable):
+                answers.read_user({"id": text})
 
     def test_least(self) -> None:
         user = answers.read_user({"id": UUID})
@@ -378,7 +393,7 @@ class TestEvent(unittest.TestCase):
 
     def test_least(self) -> None:
         event = answers.read_event({"id": "1", "payload": [], "occurredAt": "yesterday"})
-        self.assertEqual((event.type, event.subject, event.payload), ("", "", {}))
+        self.assertEqual((event.type, event.subject, event.payload), ("", "", None))
         self.assertIsNone(event.occurred_at)
 
     def test_unreadable(self) -> None:

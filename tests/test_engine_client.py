@@ -706,10 +706,39 @@ class TestFindEvents(ClientCase):
     def test_other_types_and_payloads(self) -> None:
         self.events[3]["type"] = "RETURNED"
         self.events[4]["payload"] = {"order": "o4"}
-        self.events[5]["payload"] = None
+        self.events[5].update(type="RETURNED", payload=None)
         self.events[6]["payload"] = {"order": {"id": 6}}
         self.events[7]["payload"] = {"order": {"id": True}}
         self.assertEqual(self.find("o3", "o4", "o5", "6", "True", "o8"), {"6": "6", "o8": "8"})
+
+    def test_a_list_without_payloads_says_nothing_of_what_is_not_there(self) -> None:
+        del self.events[5]["payload"]
+        with self.assertRaisesRegex(EngineLookupIncomplete, "without their payload") as caught:
+            self.find("o3", "o5")
+        self.assertEqual(caught.exception.found.keys(), {"o3"})
+        self.assertEqual(caught.exception.undecided, {"o5"})
+        self.assertEqual(self.find("o3", "o8"), {"o3": "3", "o8": "8"})
+
+    def test_what_was_seen_before_the_list_failed_counts(self) -> None:
+        failures = {
+            400: EngineLookupIncomplete,
+            403: EngineLookupIncomplete,
+            200: EngineLookupIncomplete,
+            500: EngineLookupCutShort,
+        }
+        for status, kind in failures.items():
+            with self.subTest(status=status):
+
+                def script(received: Received, status: int = status) -> Any:
+                    page = self.page(received)
+                    return answer(page) if "skip=0" in received.path else raw(b"?", status=status)
+
+                self.server._script = script
+                with self.assertRaises(EngineOutcomeUnknown) as caught:
+                    self.find("o3", "o25")
+                self.assertIs(type(caught.exception), kind)
+                self.assertEqual(caught.exception.found.keys(), {"o3"})
+                self.assertEqual(caught.exception.undecided, {"o25"})
 
     def test_newest_of_two(self) -> None:
         self.events[9] = self.event(9, payload={"order": {"id": "o5"}})

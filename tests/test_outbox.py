@@ -733,6 +733,54 @@ class TestOutbox(LoyaltyEngineCase):
         self.assertTrue(health.resume_at)
         self.assertEqual(health.failures, 0)
 
+    def test_a_pause_that_the_engine_asked_for_is_kept(self):
+        """Nothing else is asked in the same run, and no answer to somebody else ends it."""
+        self.sandbox.faults(kind="drop_before", method="POST", path="/events", times=1)
+        order = self.sell()
+        with patch.object(loyalty_engine_sender, "LOOK_UP_AFTER", (600,)):
+            self.send_reports()
+        self.assertEqual(self.report_of(order).state, "unknown")
+        self.end_the_rest()
+        self.env.cr.execute("UPDATE loyalty_engine_report SET due_at = sent_at")
+        self.sandbox.faults(
+            {"kind": "throttle", "method": "POST", "path": "/events", "retry_after": 300},
+        )
+        self.sell()
+        self.send_reports()
+        lists = [one for one in self.sandbox.requests() if one["method"] == "GET"]
+        self.assertFalse([one for one in lists if one["path"].startswith("/v1/events")])
+        health = self.env["loyalty.engine.health"]
+        with self.enter_registry_test_mode():
+            health._note_success(self.engine.id)
+            health._note_failure(self.engine.id, "down")
+        self.env.invalidate_all()
+        pause = self.engine._health().resume_at - fields.Datetime.now()
+        self.assertGreater(pause, timedelta(minutes=4))
+
+    def test_a_fault_of_ours_takes_no_other_outcome_along(self):
+        orders = [self.sell(), self.sell()]
+        words = loyalty_engine_sender._in_short
+        broken = iter([RuntimeError])
+
+        def in_short(answer):
+            for error in broken:
+                raise error
+            return words(answer)
+
+        with (
+            patch.object(loyalty_engine_sender, "_in_short", in_short),
+            patch.object(loyalty_engine_sender, "LOOK_UP_AFTER", (600,)),
+            self.assertLogs(loyalty_engine_sender._logger.name, "ERROR"),
+        ):
+            self.send_reports()
+        states = sorted(self.report_of(order).state for order in orders)
+        self.assertEqual(states, ["sent", "unknown"])
+        self.end_the_rest()
+        self.env.cr.execute("UPDATE loyalty_engine_report SET due_at = sent_at")
+        self.send_reports()
+        self.assertEqual({self.report_of(order).state for order in orders}, {"sent"})
+        self.assertEqual(len(self.events()), 2)
+
     def test_another_database_sends_nothing(self):
         self.engine.database_uuid = "somewhere else"
         order = self.sell()
@@ -788,6 +836,16 @@ class TestOutbox(LoyaltyEngineCase):
                 self.assertEqual((report.state, report.member_asks), ("waiting", 1))
                 self.assertGreater(report.due_at, self.env.cr.now())
                 self.assertFalse(self.engine._health().resume_at)
+
+    def test_members_who_take_long_to_ask_for_keep_no_other_sale(self):
+        asked_for = self.sell(loyalty_engine_member_code=self.member.account_number)
+        order = self.sell()
+        with patch.object(loyalty_engine_sender, "RESOLVE_LIMIT", -1):
+            self.send_reports()
+        self.assertEqual(self.report_of(order).state, "sent")
+        self.assertEqual(self.report_of(asked_for).state, "waiting")
+        self.send_reports()
+        self.assertEqual(self.report_of(asked_for).member_ref, self.member.id)
 
     def test_a_code_without_an_answer_ends_with_a_person(self):
         self.sandbox.faults(kind="error", status=500, path="/users/*")

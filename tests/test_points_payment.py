@@ -7,6 +7,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from .. import uninstall_hook
 from ..models.pos_payment_method import TERMINAL
 from .common import MANAGER, LoyaltyEngineCase, new_user
 from .test_redemption import LATE, RedemptionCase
@@ -65,6 +66,14 @@ class TestSetUp(LoyaltyEngineCase):
         method.active = False
         self.assertEqual(set_up_points(self.engine, self.config), method)
         self.assertTrue(method.active)
+
+    def test_without_this_module_it_takes_no_points_and_is_put_away(self):
+        method = set_up_points(self.engine, self.config)
+        self.env.flush_all()
+        uninstall_hook(self.env)
+        self.env.invalidate_all()
+        self.assertFalse(method.active)
+        self.assertFalse(method.use_payment_terminal)
 
     def test_an_account_of_the_owners_choice(self):
         own = self.env["account.account"].create(
@@ -317,6 +326,28 @@ class TestPointsPayment(RedemptionCase):
         with self.assertRaisesRegex(UserError, "at the till"):
             wizard.check()
         self.assertFalse(order.payment_ids)
+
+    def test_points_that_were_taken_stay_points(self):
+        """Odoo lets a manager correct the payments of a paid order."""
+        redemption = self.spent_payment("10.00")
+        cash, bank = self.cash_payment_method, self.bank_payment_method
+        order = self.pay_with((cash, 30, None), (self.method, 10, redemption))
+        money, points = order.payment_ids.sorted(lambda payment: -payment.amount)
+        for payment, values in (
+            (points, {"payment_method_id": cash.id}),
+            (points, {"amount": 5}),
+            (money, {"payment_method_id": self.method.id}),
+        ):
+            with self.subTest(values=values), self.assertRaisesRegex(UserError, "at the till"):
+                order.write({"payment_ids": [(1, payment.id, values)]})
+        with self.assertRaisesRegex(UserError, "at the till"):
+            points.unlink()
+        order.write({"payment_ids": [(1, money.id, {"payment_method_id": bank.id})]})
+        self.assertEqual(money.payment_method_id, bank)
+        # What a till says of what it has sold is stored, whatever it is.
+        from_till = points.with_context(is_sync_from_ui=True)
+        from_till.amount = 11
+        self.assertEqual(points.amount, 11)
 
     def test_report_of_the_sale(self):
         redemption = self.spent_payment("10.00")

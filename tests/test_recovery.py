@@ -112,6 +112,37 @@ class TestRecovery(LeftBehind):
         self.assertEqual(self.cases("burned").redemption_id, self.row(redemption))
         self.assertIn("perhaps", self.cases("burned").name)
 
+    def test_points_that_nobody_can_see_coming_back_are_a_persons(self):
+        """After a day where the engine says nothing of them, after a week where it says nothing."""
+        for fault, days in (
+            ({"status": 403, "path": "/events/*/reactions"}, 1),
+            ({"status": 401}, 7),
+        ):
+            with self.subTest(fault=fault):
+                redemption = self.spent_points(100)
+                self.sandbox.wait_for_reactors()
+                self.ask("abandon", order_uuid=self.order_uuid, till_key="till-1")
+                self.recover()
+                self.assertState(redemption, "returning")
+                self.send_reports()
+                self.sandbox.faults(kind="refuse", **fault)
+                for hours, state in ((-1, "returning"), (1, "stranded")):
+                    self.env.cr.execute(
+                        "UPDATE loyalty_engine_report SET due_at = NULL, taken_at = %s"
+                        " WHERE kind = 'points_refund'",
+                        (self.env.cr.now() - timedelta(days=days, hours=hours),),
+                    )
+                    self.recover()
+                    self.assertState(redemption, state)
+                self.assertTrue(
+                    self.cases("points").filtered_domain(
+                        [("redemption_id", "=", self.row(redemption).id)]
+                    )
+                )
+                self.sandbox.clear_faults()
+                self.end_the_rest()
+                self.order_uuid = str(uuid.uuid4())
+
     def test_what_can_be_asked_about_is_asked_about_however_old_it_is(self):
         """The server was off for more than a week."""
         (redemption,) = self.unknown_vouchers(FIVE)

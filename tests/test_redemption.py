@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import psycopg2
 
+from odoo import fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -581,6 +582,15 @@ class TestRedemption(RedemptionCase):
         self.assertFalse(self.row(redemption).sent_at)
         self.assertFalse(self.events("REDEEMED_POINTS"))
 
+    def test_nothing_is_sent_of_which_nobody_would_hear(self):
+        """Writing that it is being sent has taken all of the time."""
+        redemption = self.held_points(500)
+        with patch(f"{REDEEMER}.LEAST_ANSWER", 100):
+            self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "held")
+        self.assertFalse(self.row(redemption).sent_at)
+        self.assertFalse(self.events("REDEEMED_POINTS"))
+        self.assertEqual(self.spend(redemption)[redemption["uuid"]]["state"], "spent")
+
     def test_the_guard_keeps_to_the_time(self):
         redemption = self.held_points(500)
         ledger = self.env["loyalty.engine.redemption"]
@@ -723,6 +733,32 @@ class TestRedemption(RedemptionCase):
         self.settle_refund()
         self.assertState(redemption, "returned")
 
+    def test_deleted_where_no_connection_is(self):
+        """At a till that this one trusts, and that knows nothing of redemptions."""
+        order = self.draft()
+        redemption = self.spent_points(500)
+        self.env.cr.execute("UPDATE pos_config SET loyalty_engine_id = NULL")
+        self.env.invalidate_all()
+        with self.assertRaises(UserError):
+            self.env["pos.order"].remove_from_ui(order.ids)
+        self.let_pass(200)
+        order.unlink()
+        self.settle_refund()
+        self.assertState(redemption, "returned")
+
+    def test_found_by_whether_the_order_is_here(self):
+        order, missing = self.draft(), self.spent_points(500)
+        redemptions = self.env["loyalty.engine.redemption"]
+        found = self.row(missing)
+        self.assertEqual(redemptions.search([("pos_order_id", "=", order.id)]), found)
+        self.assertEqual(redemptions.search([("pos_order_id", "!=", False)]), found)
+        self.assertFalse(redemptions.search([("pos_order_id", "=", False)]))
+        self.assertFalse(redemptions.search([("pos_order_id", "!=", order.id)]))
+        self.let_pass(200)
+        order.unlink()
+        self.assertEqual(redemptions.search([("pos_order_id", "=", False)]), found)
+        self.assertFalse(redemptions.search([("pos_order_id", "!=", False)]))
+
     def test_an_order_that_is_not_here_is_not_lost(self):
         redemption = self.spent_points(500)
         self.settle_refund()
@@ -750,6 +786,7 @@ class TestRedemption(RedemptionCase):
         self.row(redemption).action_give_back()
         self.settle_refund()
         self.assertState(redemption, "returned")
+        self.assertFalse(self.row(redemption).is_overdue)
         self.assertEqual(self.points(), before)
         case = self.cases("missing")
         case.note = "The till broke."
@@ -913,6 +950,13 @@ class TestRedemption(RedemptionCase):
         other = str(uuid.uuid4())
         answer = self.hold(self.FIVE.code, order_uuid=other)
         self.assertEqual(answer, {"status": "held_elsewhere", "where": self.config.name})
+        # How another company calls its tills is nobody's business.
+        ours = self.row(first).company_id
+        move = "UPDATE loyalty_engine_redemption SET company_id = %s"
+        self.env.cr.execute(move, (self.other_company.id,))
+        answer = self.hold(self.FIVE.code, order_uuid=other)
+        self.assertEqual(answer, {"status": "held_elsewhere", "where": ""})
+        self.env.cr.execute(move, (ours.id,))
         self.assertEqual(self.held(self.FIVE.code)["uuid"], first["uuid"])
         self.ask("release", order_uuid=self.order_uuid, uuids=[first["uuid"]])
         self.assertState(first, "released")
@@ -982,6 +1026,25 @@ class TestRedemption(RedemptionCase):
         for code in ("NU\0L", "\ud800", "x" * 5001, "", 7, ["x"]):
             with self.subTest(code=code):
                 self.assertEqual(self.hold(code)["status"], "failed")
+
+    def test_what_has_expired_counts_as_long_as_it_can_be_spent(self):
+        """An order that stood aside for too long, and is taken up again."""
+        self.engine.most_vouchers = 1
+        first = self.held(self.FIVE.code)
+        points = self.held_points(500)
+        self.let_pass(1000)
+        self.recover()
+        self.assertEqual([self.row(one).state for one in (first, points)], ["expired"] * 2)
+        self.assertEqual(self.hold(self.TEN.code)["status"], "limit")
+        again = self.held(self.FIVE.code)
+        self.assertState(first, "released")
+        more = self.held_points(700)
+        self.assertState(points, "released")
+        states = self.spend(again, more)
+        self.assertEqual(states[again["uuid"]]["state"], "spent")
+        self.assertEqual(states[more["uuid"]]["state"], "spent")
+        for one in (first, points):
+            self.assertEqual(self.spend(one)[one["uuid"]]["state"], "released")
 
     def test_an_expired_hold_that_another_took_is_refused(self):
         first = self.held(self.FIVE.code)
@@ -1128,6 +1191,47 @@ class TestRedemption(RedemptionCase):
         self.assertEqual(answer["status"], "found")
         self.assertEqual(len(answer["vouchers"]), len(self.sandbox.benefits(member=self.member.id)))
         self.assertLessEqual(len(self.discounts_asked()), 2)
+
+    def test_who_is_unknown_takes_no_longer_than_one_answer(self):
+        """The member who is looked up first, and what is then asked about them."""
+        self.engine.till_deadline = 1
+        self.sandbox.faults(
+            *(
+                {"kind": "latency", "path": path, "seconds": 0.6}
+                for path in ("/users/*", "/users/*/wallet")
+            )
+        )
+        self.env.cr.execute("DELETE FROM loyalty_engine_member")
+        for route in ("points_terms", "vouchers"):
+            answer = self.ask(route, member_ref=self.member.id, order_uuid=self.order_uuid)
+            self.assertEqual(answer["status"], "slow")
+            self.env.cr.execute("DELETE FROM loyalty_engine_member")
+
+    def test_the_place_of_a_till_goes_along(self):
+        """With the check, with redeeming what is in the wallet, and with the burn."""
+        self.config.write({"loyalty_engine_latitude": 50, "loyalty_engine_longitude": 8.5})
+        held = self.held("", benefit=self.LATER.id)
+        self.assertEqual(self.spend(held)[held["uuid"]]["state"], "spent")
+        told = [
+            json.loads(one["body"]).get("position")
+            for one in self.sandbox.requests()
+            if one["path"].endswith(("/redeem_benefit", "/validate_voucher"))
+        ]
+        self.assertEqual(told, [{"longitude": 8.5, "latitude": 50}] * 3)
+
+    def test_a_burn_is_dated_by_one_clock(self):
+        """That of the database says when ours was sent; it may be ahead of this machine's."""
+        ledger = self.env["loyalty.engine.redemption"]
+        ahead = timedelta(seconds=30)
+        sent_at = fields.Datetime.now() + ahead
+        client = self.engine._client()
+        client.validate_voucher(self.FIVE.code, allow_future_validation=False)
+        row = {"benefit_ref": self.FIVE.id, "sent_at": sent_at}
+        redeemer = self.env["loyalty.engine.redeemer"]
+        with patch.object(type(ledger), "_now", lambda _self: fields.Datetime.now() + ahead):
+            self.assertTrue(redeemer._is_burned(client, row, 5))
+            row["sent_at"] += timedelta(seconds=10)
+            self.assertFalse(redeemer._is_burned(client, row, 5))
 
     def test_a_wallet_with_more_vouchers_than_are_shown(self):
         for most, is_complete in ((100, True), (2, False)):
