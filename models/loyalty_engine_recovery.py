@@ -49,6 +49,8 @@ ORDER_MISSING_AFTER = timedelta(hours=24)
 # Points of a sale that the engine has not taken after so long too.
 NOT_TAKEN_AFTER = timedelta(hours=24)
 AUDIT_DAYS = 7
+# An order that stood open for longer is not looked at when it is paid.
+LONGEST_DRAFT = timedelta(days=30)
 # The audit runs once a day; it looks at nothing twice in so long.
 AUDITED_AGAIN_AFTER = timedelta(hours=20)
 # An audit that could not ask the engine tries again.
@@ -588,8 +590,13 @@ class LoyaltyEngineRecovery(models.AbstractModel):
 
     @api.model
     def _flag_unbacked(self, engine):
-        """Paid orders with a discount of ours that no redemption backs."""
-        rows = self._ledger("_unbacked", engine.id, AUDIT_DAYS, BATCH)
+        """Paid orders with a discount of ours that no redemption backs: those of the last day. The
+        audit looks further back."""
+        self._flag_unbacked_of(engine, timedelta(days=1), timedelta(days=1))
+
+    @api.model
+    def _flag_unbacked_of(self, engine, age, longest_draft):
+        rows = self._ledger("_unbacked", engine.id, age, longest_draft, BATCH)
         self._each(
             rows,
             lambda row: self._ledger("_flag_unbacked", engine.id, row["order_id"], row["uuid"]),
@@ -604,6 +611,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         done = remaining = 0
         for engine in self._engines():
             try:
+                self._flag_unbacked_of(engine, timedelta(days=AUDIT_DAYS), LONGEST_DRAFT)
                 done += self._audit(engine)
                 remaining += self._ledger("_count_rows", engine.id, *self._to_be_audited())
             except EngineError as error:

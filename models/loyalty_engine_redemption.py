@@ -238,9 +238,11 @@ class LoyaltyEngineRedemption(models.Model):
 
     @api.model
     def _search_pos_order_id(self, operator, value):
+        orders = self.env["pos.order"]
+        if operator == "any":
+            return Domain("order_uuid", "in", orders._search(value).subselect("uuid"))
         if operator != "in":
             return NotImplemented
-        orders = self.env["pos.order"]
         ids = [order_id for order_id in value if order_id]
         domain = Domain("order_uuid", "in", orders.browse(ids).mapped("uuid"))
         if len(ids) < len(value):

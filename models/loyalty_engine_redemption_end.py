@@ -1,4 +1,4 @@
-from datetime import timedelta, timezone
+from datetime import timezone
 from decimal import Decimal
 
 from psycopg2.extras import Json
@@ -7,9 +7,6 @@ from odoo import api, models
 
 from ..engine import PointsFacts
 from .loyalty_engine_redemption import decimal_of
-
-# An order that stood open for longer is not looked at when it is paid.
-LONGEST_DRAFT = timedelta(days=30)
 
 # What backs a discount of a paid order, or may yet turn out to
 BACKING_STATES = ("spending", "unknown", "spent", "settled")
@@ -521,13 +518,16 @@ class LoyaltyEngineRedemption(models.Model):
         )
 
     @api.model
-    def _unbacked(self, engine_id, days, most):
-        """Paid orders of these days with a discount, or a payment, of ours that nothing backs, and
-        that nobody was told of: dicts with ``order_id`` and ``uuid``, in another order each time.
+    def _unbacked(self, engine_id, age, longest_draft, most):
+        """Paid orders with a discount, or a payment, of ours that nothing backs, and that nobody
+        was told of: dicts with ``order_id`` and ``uuid``, in another order each time.
 
         What is not clear yet is left until it is.
+
+        :param age: timedelta since they were paid, at most
+        :param longest_draft: timedelta for which they stood open before, at most
         """
-        since = self.env.cr.now() - timedelta(days=days)
+        since = self.env.cr.now() - age
         self.env.cr.execute(
             """
             WITH carried AS (
@@ -562,7 +562,7 @@ class LoyaltyEngineRedemption(models.Model):
             {
                 "engine": engine_id,
                 "since": since,
-                "begun": since - LONGEST_DRAFT,
+                "begun": since - longest_draft,
                 "backing": BACKING_STATES,
                 "most": most,
             },

@@ -250,14 +250,10 @@ class LoyaltyEngine(models.Model):
                 sku_reading=engine.sku_reading,
                 units=engine.discount_units,
                 discount_product_id=engine.discount_product_id.id,
-                most_vouchers=engine.most_vouchers,
                 spend_limit=TILL_SPEND_LIMIT,
-                hold_minutes=engine.hold_minutes,
-                pin_above=engine.pin_above,
                 discounts_earn=engine.discounts_earn,
                 points_payment_earns=engine.points_payment_earns,
                 can_read_reactions=engine.can_read_reactions,
-                points_payment_method_id=config._loyalty_engine_points_methods()[:1].id,
             )
         return data
 

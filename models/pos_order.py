@@ -149,9 +149,10 @@ class PosOrder(models.Model):
         """
         # Also at a till without a connection: the order may have come from one that has one.
         engines = self.env["loyalty.engine"].sudo().with_context(active_test=False)
-        if not self or not engines.search_count([], limit=1):
+        uuids = self.filtered("uuid").mapped("uuid")
+        if not uuids or not engines.search_count([], limit=1):
             return []
-        uuids = self.env["loyalty.engine.redemption"].sudo()._check_lease(self.mapped("uuid"))
+        uuids = self.env["loyalty.engine.redemption"].sudo()._check_lease(uuids)
         if uuids:
             self.env["loyalty.engine.recovery"].sudo()._wake()
         return uuids

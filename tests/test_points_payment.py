@@ -170,10 +170,9 @@ class TestSetUp(LoyaltyEngineCase):
 
     def test_what_the_till_is_told(self):
         self.engine.points_ready = True
-        method = set_up_points(self.engine, self.config)
+        set_up_points(self.engine, self.config)
         data = self.engine._till_data(self.config)
         self.assertEqual(data["points_booking"], "payment")
-        self.assertEqual(data["points_payment_method_id"], method.id)
         self.assertFalse(data["points_payment_earns"])
 
     def test_stays_as_it_is_while_a_session_is_open(self):

@@ -753,6 +753,7 @@ class TestRedemption(RedemptionCase):
         self.assertEqual(redemptions.search([("pos_order_id", "=", order.id)]), found)
         self.assertEqual(redemptions.search([("pos_order_id", "!=", False)]), found)
         self.assertFalse(redemptions.search([("pos_order_id", "=", False)]))
+        self.assertEqual(redemptions.search([("pos_order_id", "ilike", order.name)]), found)
         self.assertFalse(redemptions.search([("pos_order_id", "!=", order.id)]))
         self.let_pass(200)
         order.unlink()
@@ -805,6 +806,19 @@ class TestRedemption(RedemptionCase):
         self.pay()
         self.settle_refund()
         self.assertState(redemption, "returned")
+        self.assertEqual(len(self.cases("unbacked")), 1)
+
+    def test_an_order_that_stood_open_for_days_is_looked_at_by_the_audit(self):
+        """Each minute only what was made of late is: there may be a great many."""
+        self.pay(self.held(self.FIVE.code))
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE pos_order_line SET create_date = create_date - interval '3 days'"
+        )
+        self.recover()
+        self.assertFalse(self.cases("unbacked"))
+        with self.enter_registry_test_mode():
+            self.audit.method_direct_trigger()
         self.assertEqual(len(self.cases("unbacked")), 1)
 
     def test_sold_where_no_connection_is(self):
