@@ -9,6 +9,15 @@ def is_self_order():
     return bool(request) and request.httprequest.path.startswith(("/pos-self", "/kiosk"))
 
 
+def hide_from_guests(records):
+    """Take what is ours off what guests would read; :return: the same list of dict"""
+    if is_self_order():
+        for values in records:
+            for name in [name for name in values if name.startswith("loyalty_engine_")]:
+                del values[name]
+    return records
+
+
 class PosConfig(models.Model):
     _inherit = "pos.config"
 
@@ -154,11 +163,8 @@ class PosConfig(models.Model):
 
     @api.model
     def _load_pos_data_read(self, records, config):
-        values = super()._load_pos_data_read(records, config)
-        if values and is_self_order():
-            for name in [name for name in values[0] if name.startswith("loyalty_engine_")]:
-                del values[0][name]
-        elif values:
+        values = hide_from_guests(super()._load_pos_data_read(records, config))
+        if values and not is_self_order():
             values[0]["_loyalty_engine"] = config.sudo().loyalty_engine_id._till_data(config)
         return values
 

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from .pos_config import is_self_order
+from .pos_config import hide_from_guests
 
 
 class PosPayment(models.Model):
@@ -24,12 +24,7 @@ class PosPayment(models.Model):
 
     @api.model
     def _load_pos_data_read(self, records, config):
-        values = super()._load_pos_data_read(records, config)
-        if is_self_order():
-            for payment in values:
-                for name in [name for name in payment if name.startswith("loyalty_engine_")]:
-                    del payment[name]
-        return values
+        return hide_from_guests(super()._load_pos_data_read(records, config))
 
     # Points that were taken can't be exchanged for money in the back office, nor the other way
     # about: a member would have paid twice, or not at all. What a till has sold is stored as it is.
@@ -53,7 +48,7 @@ class PosPayment(models.Model):
                 "amount" in vals
                 and payment.currency_id.compare_amounts(vals["amount"], payment.amount)
             )
-            is_points = (payment.loyalty_engine_redemption and is_changed) or (
+            is_points = (is_changed and payment.loyalty_engine_redemption) or (
                 is_other and method._is_loyalty_engine_points()
             )
             if is_points and payment.pos_order_id.state not in ("draft", "cancel"):

@@ -112,6 +112,12 @@ export async function setupSpending({ answers = {}, connection = {}, members = {
     };
 }
 
+/** An answer to "spend": it was sent, and not even the engine says what came of it. */
+export const UNKNOWN = (_params, rows) => {
+    rows[0].state = "unknown";
+    return { status: "done", redemptions: rows };
+};
+
 export function spend(ledger, uuid, amount) {
     const row = ledger.rows.find((item) => item.uuid === uuid);
     Object.assign(row, { state: "spent", frozen_amount: amount });

@@ -142,18 +142,21 @@ patch(PosStore.prototype, {
         return Boolean(product_id && product_id.id === this.config.tip_product_id?.id);
     },
 
-    async setDiscountFromUI(line) {
+    /** @returns {Promise<boolean>} asks where something was redeemed for the basket */
+    async _loyaltyEngineMayChange(order) {
         const desk = this.loyaltyEngineRedemptionDesk;
-        if (desk?.guardsBasket(line.order_id) && !(await desk.mayChangeBasket(line.order_id))) {
+        return !desk?.guardsBasket(order) || desk.mayChangeBasket(order);
+    },
+
+    async setDiscountFromUI(line) {
+        if (!(await this._loyaltyEngineMayChange(line.order_id))) {
             return;
         }
         return super.setDiscountFromUI(...arguments);
     },
 
     async selectPricelist() {
-        const desk = this.loyaltyEngineRedemptionDesk;
-        const order = this.getOrder();
-        if (desk?.guardsBasket(order) && !(await desk.mayChangeBasket(order))) {
+        if (!(await this._loyaltyEngineMayChange(this.getOrder()))) {
             return;
         }
         return super.selectPricelist(...arguments);
@@ -161,9 +164,7 @@ patch(PosStore.prototype, {
 
     // Of pos_sale. It changes the customer before it adds the goods of a quotation.
     async _processSaleOrder() {
-        const desk = this.loyaltyEngineRedemptionDesk;
-        const order = this.getOrder();
-        if (desk?.guardsBasket(order) && !(await desk.mayChangeBasket(order))) {
+        if (!(await this._loyaltyEngineMayChange(this.getOrder()))) {
             return;
         }
         return super._processSaleOrder(...arguments);
@@ -174,7 +175,7 @@ patch(PosStore.prototype, {
         const desk = this.loyaltyEngineRedemptionDesk;
         for (const order of [sourceOrder, destOrder]) {
             await this.loyaltyEngineRedemptionBook?.know(order);
-            if (desk?.guardsBasket(order) && !(await desk.mayChangeBasket(order))) {
+            if (!(await this._loyaltyEngineMayChange(order))) {
                 return destOrder;
             }
         }

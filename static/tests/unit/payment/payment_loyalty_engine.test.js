@@ -11,6 +11,7 @@ import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment
 import { PaymentLoyaltyEngine } from "@pos_loyalty_engine/app/utils/payment/payment_loyalty_engine";
 import {
     TOTAL,
+    UNKNOWN,
     duration,
     freeze,
     loseAnswer,
@@ -430,14 +431,7 @@ describe("not taken", () => {
     });
 
     test("unknown: nothing is sent again, and a retry only asks", async () => {
-        const till = await setupPoints({
-            answers: {
-                spend: (_params, rows) => {
-                    rows[0].state = "unknown";
-                    return { status: "done", redemptions: rows };
-                },
-            },
-        });
+        const till = await setupPoints({ answers: { spend: UNKNOWN } });
         const { line, words } = await refused(till);
         expect(words).toInclude("Nobody knows yet");
         expect(stateOf(line)).toEqual([5, "retry", "p1", 500]);
@@ -454,14 +448,7 @@ describe("not taken", () => {
     });
 
     test("unknown, and another amount typed: never more than is left to pay", async () => {
-        const till = await setupPoints({
-            answers: {
-                spend: (_params, rows) => {
-                    rows[0].state = "unknown";
-                    return { status: "done", redemptions: rows };
-                },
-            },
-        });
+        const till = await setupPoints({ answers: { spend: UNKNOWN } });
         const { line } = await refused(till);
         // It never arrived.
         till.ledger.rows[0].state = "released";
@@ -492,14 +479,7 @@ describe("not taken", () => {
     });
 
     test("unknown, and the line removed: the server is told", async () => {
-        const till = await setupPoints({
-            answers: {
-                spend: (_params, rows) => {
-                    rows[0].state = "unknown";
-                    return { status: "done", redemptions: rows };
-                },
-            },
-        });
+        const till = await setupPoints({ answers: { spend: UNKNOWN } });
         const { line } = await refused(till);
         till.screen.deletePaymentLine(line.uuid);
         await tick();
@@ -509,14 +489,7 @@ describe("not taken", () => {
     });
 
     test("unknown, and paid otherwise: the sale goes on without the points", async () => {
-        const till = await setupPoints({
-            answers: {
-                spend: (_params, rows) => {
-                    rows[0].state = "unknown";
-                    return { status: "done", redemptions: rows };
-                },
-            },
-        });
+        const till = await setupPoints({ answers: { spend: UNKNOWN } });
         await refused(till);
         const cash = till.store.models["pos.payment.method"].find((item) => item.is_cash_count);
         // Odoo lets nobody pay otherwise while a line waits: it is removed.

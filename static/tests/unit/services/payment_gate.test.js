@@ -8,6 +8,7 @@ import { stateInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 import { watchNotifications } from "../utils";
 import {
     TOTAL,
+    UNKNOWN,
     addProduct,
     duration,
     freeze,
@@ -21,12 +22,6 @@ import {
 } from "../redemption_utils";
 
 definePosModels();
-
-/** It was sent, and not even the engine's answer says what came of it. */
-const UNKNOWN = (_params, rows) => {
-    rows[0].state = "unknown";
-    return { status: "done", redemptions: rows };
-};
 
 test("an order without redemptions is not asked about, and not waited for", async () => {
     const { gate, desk, order, ledger } = await setupSpending();
