@@ -239,12 +239,17 @@ class Teller:
 
         :return: function that tells whether several do
         """
+
+        def is_waited_for():
+            # A transaction sees the activity of when it first looked: each look has its own.
+            return self.stage.database_of_thread(QUEUED)[0][0] >= 2
+
         with Database("drill") as database:
             database.query("BEGIN")
             database.query(
                 "SELECT 1 FROM loyalty_engine_member WHERE ref = %s FOR UPDATE", (member,)
             )
-            yield lambda: database.value(QUEUED) >= 2
+            yield is_waited_for
             database.query("COMMIT")
 
     # === The engine's books ===
@@ -480,12 +485,14 @@ def twenty_tills_on_one_member(t):
         till.pay(order, found)
 
     threads = [threading.Thread(target=spend, args=one) for one in held]
-    with t.turn_of(member) as is_waited_for, contextlib.suppress(BenchError):
+    try:
+        with t.turn_of(member) as is_waited_for:
+            for thread in threads:
+                thread.start()
+            wait_until(is_waited_for, f"in '{t.name}' several waited for the member's turn", 10)
+    finally:
         for thread in threads:
-            thread.start()
-        wait_until(is_waited_for, "several tills waited", 10)
-    for thread in threads:
-        thread.join()
+            thread.join()
     t.expect(len(spent) <= 1, f"{len(spent)} tills spent the same points")
 
 
@@ -902,7 +909,10 @@ def _resend(t, answer):
     t.till.give_up(order)
     t.wait_for_state(redemption, "returning")
     wait_until(
-        lambda: t.sendings(redemption["uuid"]) > 1, "the points were sent back again", 60, 0.5
+        lambda: t.sendings(redemption["uuid"]) > 1,
+        f"in '{t.name}' the points were sent back again",
+        60,
+        0.5,
     )
     t.expect_state(redemption, "returned", "stranded", limit=60)
     order.take_faults_off()

@@ -53,6 +53,7 @@ WAITS = {
     "loyalty_engine_recovery.AUDIT_RETRY": 2,
     "loyalty_engine_redeemer.CLOCK_MARGIN": CLOCK_MARGIN,
     "loyalty_engine_sender.LOOK_UP_AFTER": (2, 6, 12),
+    "loyalty_engine_sender.CUT_SHORT_PAUSE": 4,
     "loyalty_engine_sender.CLOCK_MARGIN": CLOCK_MARGIN,
     "loyalty_engine_sender.THROTTLE_PAUSE": 0.5,
     "loyalty_engine_health.FIRST_PAUSE": 0.5,
