@@ -28,6 +28,8 @@
     "uninstall_hook": "uninstall_hook",
     "assets": {
         "point_of_sale._assets_pos": ["pos_loyalty_engine/static/src/app/**/*"],
+        # Fetched once the till stands (static/src/app/utils/popups.js).
+        "pos_loyalty_engine.assets_popups": ["pos_loyalty_engine/static/src/popups/**/*"],
         "point_of_sale.customer_display_assets": [
             "pos_loyalty_engine/static/src/customer_display/**/*"
         ],
@@ -37,6 +39,7 @@
             "pos_loyalty_engine/static/tests/generic_helpers/**/*"
         ],
         "web.assets_unit_tests": [
+            "pos_loyalty_engine/static/src/popups/**/*",
             "pos_loyalty_engine/static/tests/generic_helpers/**/*",
             "pos_loyalty_engine/static/tests/unit/**/*",
         ],

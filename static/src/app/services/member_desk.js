@@ -3,7 +3,7 @@ import { _t } from "@web/core/l10n/translation";
 import { browser } from "@web/core/browser/browser";
 import { ask, makeAwaitable } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import { PartnerList } from "@point_of_sale/app/screens/partner_list/partner_list";
-import { MemberPopup } from "@pos_loyalty_engine/app/components/popups/member_popup/member_popup";
+import { openPopup } from "@pos_loyalty_engine/app/utils/popups";
 import { holdInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 import { formatPoints, inWords, keptInWords } from "@pos_loyalty_engine/app/utils/member_words";
 
@@ -346,7 +346,7 @@ export class MemberDesk {
      * @param {Object} order
      */
     openPopup(order) {
-        this.pos.dialog.add(MemberPopup, {
+        openPopup(this.pos, "MemberPopup", {
             identify: (code, presented) =>
                 this.identify(code, { order, isSilent: true, presented }),
             tell: (answer, code) => this.tell(answer, code, order),

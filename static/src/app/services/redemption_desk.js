@@ -1,9 +1,7 @@
 import { _t } from "@web/core/l10n/translation";
 import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
-import { DiscountsPopup } from "@pos_loyalty_engine/app/components/popups/discounts_popup/discounts_popup";
-import { PointsPopup } from "@pos_loyalty_engine/app/components/popups/points_popup/points_popup";
-import { VoucherPopup } from "@pos_loyalty_engine/app/components/popups/voucher_popup/voucher_popup";
+import { openPopup } from "@pos_loyalty_engine/app/utils/popups";
 import { saveOrder } from "@pos_loyalty_engine/app/utils/save_order";
 import { UNSURE } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import {
@@ -584,7 +582,7 @@ export class RedemptionDesk {
         if (words) {
             return this.notify(words);
         }
-        this.pos.dialog.add(VoucherPopup, { order, desk: this });
+        openPopup(this.pos, "VoucherPopup", { order, desk: this });
     }
 
     openPoints(order) {
@@ -592,11 +590,11 @@ export class RedemptionDesk {
         if (words) {
             return this.notify(words);
         }
-        this.pos.dialog.add(PointsPopup, { order, desk: this });
+        openPopup(this.pos, "PointsPopup", { order, desk: this });
     }
 
     openExplanation(order) {
-        this.pos.dialog.add(DiscountsPopup, { order });
+        openPopup(this.pos, "DiscountsPopup", { order });
     }
 
     notify(words, type = "warning") {

@@ -1,5 +1,6 @@
 import { Component } from "@odoo/owl";
 import { Dialog } from "@web/core/dialog/dialog";
+import { registry } from "@web/core/registry";
 import { formatCurrency } from "@web/core/currency";
 
 /** How the discounts of an order were calculated, step by step. */
@@ -16,3 +17,5 @@ export class DiscountsPopup extends Component {
         return formatCurrency(amount, this.props.order.currency.id);
     }
 }
+
+registry.category("lazy_components").add("DiscountsPopup", DiscountsPopup);

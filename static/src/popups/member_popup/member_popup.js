@@ -1,5 +1,6 @@
 import { Component, onMounted, status, useEffect, useRef, useState } from "@odoo/owl";
 import { Dialog } from "@web/core/dialog/dialog";
+import { registry } from "@web/core/registry";
 import { useService } from "@web/core/utils/hooks";
 import { inWords } from "@pos_loyalty_engine/app/utils/member_words";
 
@@ -79,3 +80,5 @@ export class MemberPopup extends Component {
         return isOpen && this.props.close();
     }
 }
+
+registry.category("lazy_components").add("MemberPopup", MemberPopup);

@@ -4,6 +4,7 @@ import { Dialog } from "@web/core/dialog/dialog";
 import { formatCurrency } from "@web/core/currency";
 import { localization } from "@web/core/l10n/localization";
 import { parseFloat } from "@web/views/fields/parsers";
+import { registry } from "@web/core/registry";
 import { roundPrecision } from "@web/core/utils/numbers";
 import {
     BACKSPACE,
@@ -225,3 +226,5 @@ export class PointsPopup extends Component {
         });
     }
 }
+
+registry.category("lazy_components").add("PointsPopup", PointsPopup);

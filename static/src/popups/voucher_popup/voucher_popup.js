@@ -1,6 +1,7 @@
 import { Component, onMounted, onWillStart, status, useEffect, useRef, useState } from "@odoo/owl";
 import { Dialog } from "@web/core/dialog/dialog";
 import { formatCurrency } from "@web/core/currency";
+import { registry } from "@web/core/registry";
 import { useService } from "@web/core/utils/hooks";
 import { holdInWords, voucherInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 
@@ -139,3 +140,5 @@ export class VoucherPopup extends Component {
         }
     }
 }
+
+registry.category("lazy_components").add("VoucherPopup", VoucherPopup);
