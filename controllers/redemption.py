@@ -319,14 +319,13 @@ class RedemptionController(TillController):
         today = fields.Date.context_today(own)
         if own.expires_on and own.expires_on < today:
             raise Refusal("refused", reason=request.env._("This code has expired."))
-        ledger = request.env["loyalty.engine.redemption"]
         return {
             "is_local": True,
             "name": own.name,
             "reward_ref": f"own {own.name}"[:LONGEST_TEXT],
             "code": own.code,
             "code_shown": shortened(own.code),
-            "claim_key": ledger._claim_key(f"own {terms.engine_id}", own.code),
+            "claim_key": own._claim_key(terms.engine_id, own.code),
             "discounts": [own._discount().to_json()],
             "min_amount": own.min_amount or None,
         }

@@ -307,6 +307,7 @@ class LoyaltyEngine(models.Model):
     check_result = fields.Html(readonly=True, copy=False, sanitize=True)
     config_ids = fields.One2many("pos.config", "loyalty_engine_id", string="Points of Sale")
     trouble_count = fields.Integer(compute="_compute_report_counts")
+    case_count = fields.Integer(compute="_compute_report_counts")
     waiting_count = fields.Integer(compute="_compute_report_counts")
     rests_until = fields.Datetime(compute="_compute_rest")
     rest_reason = fields.Char(compute="_compute_rest")
@@ -351,15 +352,14 @@ class LoyaltyEngine(models.Model):
             engine.rest_reason = is_resting and health.reason
 
     def _compute_report_counts(self):
-        for name, condition in (
-            ("trouble_count", ("needs_person", "=", True)),
-            ("waiting_count", ("state", "in", OPEN_STATES)),
+        for name, model, condition in (
+            ("trouble_count", "loyalty.engine.report", ("needs_person", "=", True)),
+            ("waiting_count", "loyalty.engine.report", ("state", "in", OPEN_STATES)),
+            ("case_count", "loyalty.engine.case", ("state", "=", "open")),
         ):
-            counts = dict(
-                self.env["loyalty.engine.report"]
-                .sudo()
-                ._read_group([("engine_id", "in", self.ids), condition], ["engine_id"], ["__count"])
-            )
+            domain = [("engine_id", "in", self.ids), condition]
+            records = self.env[model].sudo()
+            counts = dict(records._read_group(domain, ["engine_id"], ["__count"]))
             for engine in self:
                 engine[name] = counts.get(engine, 0)
 
@@ -562,6 +562,25 @@ class LoyaltyEngine(models.Model):
                 client = _clients[key] = LoyaltyEngineClient(settings)
         return client
 
+    def _end_rest(self):
+        """What was waited for has been mended: sending goes on at once."""
+        if health := self._health():
+            health.write({"failures": 0, "resume_at": False, "reason": False})
+            self._wake_job("ir_cron_send_reports")
+
+    def copy_data(self, default=None):
+        copies = super().copy_data(default)
+        if "name" not in (default or {}):
+            for engine, values in zip(self, copies, strict=True):
+                values["name"] = self.env._("%s (copy)", engine.name)
+        return copies
+
+    @api.model
+    def _check_manager(self):
+        """:raises AccessError: for others than managers of the point of sale"""
+        if not self.env.user.has_group("point_of_sale.group_pos_manager"):
+            raise AccessError(self.env._("Only managers of the point of sale can do this."))
+
     def _health(self):
         return self.env["loyalty.engine.health"].sudo().search([("engine_id", "in", self.ids)])
 
@@ -599,15 +618,19 @@ class LoyaltyEngine(models.Model):
                     user_id=engine._person_to_tell().id,
                 )
 
+    def _told_in(self):
+        """The language of whoever is told: what a job writes is in nobody's, otherwise."""
+        return self._person_to_tell().lang
+
     def _person_to_tell(self):
-        """Whoever is set; where that one has left, a manager of the company's, so that nothing is
-        told to nobody."""
-        if self.responsible_id.active:
-            return self.responsible_id
+        """Whoever is set; where that one has left, or may not see it any more, a manager of the
+        company's, so that nothing is told to nobody."""
         managers = self.env.ref("point_of_sale.group_pos_manager").sudo().all_user_ids
         present = managers.filtered(
             lambda user: user.active and not user.share and self.company_id in user.company_ids
         )
+        if self.responsible_id in present:
+            return self.responsible_id
         return present.sorted("id")[:1] or self.responsible_id
 
     @api.model
@@ -663,6 +686,7 @@ class LoyaltyEngine(models.Model):
         attempt(self.env._("The API key and the credentials are accepted"), client.list_event_types)
         if steps[-1][0] is False:
             return steps
+        self._end_rest()
         if self.locale:
             # The same goes along with each wallet: one that the engine refuses leaves no points.
             attempt(self.env._("The engine knows the language %s", self.locale), client.list_tiers)
@@ -810,6 +834,8 @@ class LoyaltyEngine(models.Model):
                 (tuple(self.ids) or (0,),),
             )
         result = super().write(vals)
+        if vals.keys() & {*ADDRESSES, *SECRETS, "audience"}:
+            self._end_rest()
         if vals.keys() & {
             *ADDRESSES,
             *SECRETS,

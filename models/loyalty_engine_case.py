@@ -1,6 +1,12 @@
+import logging
+
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import plaintext2html
+
+_logger = logging.getLogger(__name__)
+
+REMINDED_AT_ONCE = 100
 
 
 class LoyaltyEngineCase(models.Model):
@@ -44,6 +50,9 @@ class LoyaltyEngineCase(models.Model):
         "loyalty.engine.redemption", readonly=True, ondelete="restrict", index="btree_not_null"
     )
     order_uuid = fields.Char(string="Order UUID", readonly=True)
+    pos_order_id = fields.Many2one(
+        "pos.order", string="Order", compute="_compute_pos_order_id", compute_sudo=True
+    )
     member_ref = fields.Char(string="Member", readonly=True)
     what = fields.Text(string="What Happened", readonly=True)
     state = fields.Selection(
@@ -84,12 +93,28 @@ class LoyaltyEngineCase(models.Model):
                 **values,
             }
         )
-        case.with_context(mail_activity_quick_update=True).activity_schedule(
+        case._tell()
+
+    def _tell(self):
+        self.with_context(mail_activity_quick_update=True).activity_schedule(
             "mail.mail_activity_data_todo",
-            summary=name,
-            note=plaintext2html(what),
-            user_id=engine._person_to_tell().id,
+            summary=self.name,
+            note=plaintext2html(self.what or ""),
+            user_id=self.engine_id._person_to_tell().id,
         )
+
+    @api.model
+    def _remind(self):
+        """Tell of open cases of which nobody is told any more: an activity goes with its user, and
+        can be ticked off while the case is open."""
+        for case in self.search(
+            [("state", "=", "open"), ("activity_ids", "=", False)], limit=REMINDED_AT_ONCE
+        ):
+            try:
+                with self.env.cr.savepoint():
+                    case._tell()
+            except Exception:
+                _logger.exception("loyalty engine: nobody is told of case %s", case.id)
 
     @api.model
     def _close(self, kind, reference, note):
@@ -136,19 +161,41 @@ class LoyaltyEngineCase(models.Model):
             member_ref=order.loyalty_engine_member_ref,
         )
 
+    @api.depends("order_uuid")
+    def _compute_pos_order_id(self):
+        orders = self.env["pos.order"].search([("uuid", "in", self.mapped("order_uuid"))])
+        by_uuid = {order.uuid: order for order in orders}
+        for case in self:
+            case.pos_order_id = by_uuid.get(case.order_uuid)
+
+    def action_open_order(self):
+        return self.pos_order_id._loyalty_engine_form()
+
+    def _refunds_that_failed(self):
+        """Reports that are worked off with this case: points that the engine did not take back."""
+        if self.kind != "points":
+            return self.env["loyalty.engine.report"]
+        return self.env["loyalty.engine.report"].search(
+            [
+                ("kind", "=", "points_refund"),
+                ("order_uuid", "=", self.reference),
+                ("state", "=", "dead"),
+            ]
+        )
+
     def action_close(self):
         """Close the case; what was spent in vain counts as made good, and points as corrected.
 
         :raises AccessError: for others than managers of the point of sale
         :raises UserError: when nobody has said what was done
         """
-        if not self.env.user.has_group("point_of_sale.group_pos_manager"):
-            raise AccessError(self.env._("Only managers of the point of sale can do this."))
+        self.env["loyalty.engine"]._check_manager()
         ledger = self.env["loyalty.engine.redemption"]
         for case in self.filtered(lambda case: case.state == "open"):
             if not (case.note or "").strip():
                 raise UserError(self.env._("Please write down what was done."))
-            if case.kind == "missing" and case.redemption_id.state == "spent":
+            kept = case.redemption_id
+            if case.kind == "missing" and kept.state == "spent" and not kept.is_dropped:
                 raise UserError(
                     self.env._(
                         "What was spent is still kept for the order. If the order is lost, use "
@@ -166,5 +213,6 @@ class LoyaltyEngineCase(models.Model):
             case.sudo().activity_feedback(
                 ["mail.mail_activity_data_todo"], feedback=case.note.strip()
             )
+            case.sudo()._refunds_that_failed()._note_by_hand()
             if case.kind in ("burned", "points") and case.redemption_id:
                 ledger._alone("_made_good", case.sudo().redemption_id.uuid, case.note.strip())

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ..engine import Discount, DiscountUnreadable
+from .loyalty_engine_redemption import FREE_STATES
 
 
 class LoyaltyEngineCode(models.Model):
@@ -14,7 +15,13 @@ class LoyaltyEngineCode(models.Model):
     _rec_name = "name"
     _order = "id desc"
 
-    engine_id = fields.Many2one("loyalty.engine", required=True, index=True, ondelete="cascade")
+    engine_id = fields.Many2one(
+        "loyalty.engine",
+        required=True,
+        index=True,
+        ondelete="cascade",
+        default=lambda self: self._only_connection(),
+    )
     company_id = fields.Many2one(related="engine_id.company_id", store=True, index=True)
     name = fields.Char(
         string="Reward",
@@ -41,7 +48,38 @@ class LoyaltyEngineCode(models.Model):
     min_amount = fields.Float(string="Smallest Basket", digits=(16, 4))
     expires_on = fields.Date(help="The last day on which the code is taken.")
 
+    redemption_id = fields.Many2one(
+        "loyalty.engine.redemption",
+        string="Used By",
+        compute="_compute_redemption_id",
+        help="The redemption that has this code, and for whose order.",
+    )
+
     _code_uniq = models.Constraint("unique(engine_id, code)", "This code is there already.")
+
+    @api.model
+    def _only_connection(self):
+        """The company's connection, if it has one: then a file need not name it."""
+        engines = self.env["loyalty.engine"].search(
+            [("company_id", "=", self.env.company.id)], limit=2
+        )
+        return engines if len(engines) == 1 else False
+
+    @api.depends("engine_id", "code")
+    def _compute_redemption_id(self):
+        redemptions = self.env["loyalty.engine.redemption"]
+        keys = {code: self._claim_key(code.engine_id.id, code.code) for code in self}
+        claims = redemptions.sudo().search(
+            [("claim_key", "in", list(keys.values())), ("state", "not in", FREE_STATES)]
+        )
+        by_key = {redemption.claim_key: redemption.id for redemption in claims}
+        for code, key in keys.items():
+            code.redemption_id = by_key.get(key)
+
+    @api.model
+    def _claim_key(self, engine_id, code):
+        """By what the ledger knows a code of this connection's."""
+        return self.env["loyalty.engine.redemption"]._claim_key(f"own {engine_id}", code)
 
     @api.constrains("discount_type", "value", "skus")
     def _check_discount(self):

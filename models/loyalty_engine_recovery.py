@@ -101,25 +101,25 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         engines = list(self._engines())
         self._do(
             (
-                self._doubt_dead_senders,
-                self._expire_holds,
-                self._settle_paid,
-                self._give_up_moved,
+                "_doubt_dead_senders",
+                "_expire_holds",
+                "_settle_paid",
+                "_give_up_moved",
             ),
             engines,
         )
         self._ask(engines)
         self._do(
             (
-                self._doubt_dead_senders,
-                self._end_spent,
-                self._compare_settled,
-                self._judge_refunds,
-                self._allot_refunds,
-                self._list_missing_orders,
-                self._list_not_taken,
-                self._flag_unbacked,
-                self._doubt_dead_senders,
+                "_doubt_dead_senders",
+                "_end_spent",
+                "_compare_settled",
+                "_judge_refunds",
+                "_allot_refunds",
+                "_list_missing_orders",
+                "_list_not_taken",
+                "_flag_unbacked",
+                "_doubt_dead_senders",
             ),
             engines,
         )
@@ -129,30 +129,33 @@ class LoyaltyEngineRecovery(models.AbstractModel):
     def _do(self, works, engines):
         """What asks nobody: quick, and done for every connection in each run."""
         for engine in engines:
+            speaker = self.with_context(lang=engine._told_in())
             for work in works:
-                self._work_alone(work, engine)
+                speaker._work_alone(work, engine)
 
     @api.model
     def _ask(self, engines):
         """Ask the engines, each as long as it answers, in another order each time."""
         ends = time.monotonic() + RUN_LIMIT
         for engine in random.sample(engines, len(engines)):
-            for work in (self._look_up_unknown, self._look_for_reactions, self._follow_refunds):
+            speaker = self.with_context(lang=engine._told_in())
+            for work in ("_look_up_unknown", "_look_for_reactions", "_follow_refunds"):
                 if time.monotonic() > ends:
                     return
-                if not self._work_alone(work, engine):
-                    self._work_alone(self._give_up_unasked, engine)
+                if not speaker._work_alone(work, engine):
+                    speaker._work_alone("_give_up_unasked", engine)
                     break
 
     @api.model
     def _work_alone(self, work, engine):
         """Do one piece of work; what goes wrong with it stops neither the others nor the job.
 
+        :param work: the name of a method of this model
         :return: whether the engine could be asked
         """
         begin = time.monotonic()
         try:
-            work(engine)
+            getattr(self, work)(engine)
         except EngineError as error:
             self.env.cr.rollback()
             _logger.info("loyalty engine %s: can't be asked: %s", engine.id, error)
@@ -162,7 +165,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             _logger.exception("loyalty engine %s: recovery stopped", engine.id)
         finally:
             seconds = time.monotonic() - begin
-            _logger.debug("loyalty engine %s: %s: %.2f s", engine.id, work.__name__, seconds)
+            _logger.debug("loyalty engine %s: %s: %.2f s", engine.id, work, seconds)
         self.env["ir.cron"]._commit_progress()
         return True
 
@@ -610,9 +613,10 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         each connection; by the progress that it reports Odoo goes on until nothing is left."""
         done = remaining = 0
         for engine in self._engines():
+            speaker = self.with_context(lang=engine._told_in())
             try:
-                self._flag_unbacked_of(engine, timedelta(days=AUDIT_DAYS), LONGEST_DRAFT)
-                done += self._audit(engine)
+                speaker._flag_unbacked_of(engine, timedelta(days=AUDIT_DAYS), LONGEST_DRAFT)
+                done += speaker._audit(engine)
                 remaining += self._ledger("_count_rows", engine.id, *self._to_be_audited())
             except EngineError as error:
                 self.env.cr.rollback()
@@ -624,6 +628,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 self.env.cr.rollback()
                 _logger.exception("loyalty engine %s: audit stopped", engine.id)
         self._wake()
+        self.env["loyalty.engine.case"]._remind()
         self.env["ir.cron"]._commit_progress(done, remaining=remaining)
 
     @api.model

@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2.extras import Json
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 from .loyalty_engine_member import ENGINES_OF_TENANT
@@ -989,8 +989,7 @@ class LoyaltyEngineRedemption(models.Model):
 
         :raises AccessError: for others than managers of the point of sale
         """
-        if not self.env.user.has_group("point_of_sale.group_pos_manager"):
-            raise AccessError(self.env._("Only managers of the point of sale can do this."))
+        self.env["loyalty.engine"]._check_manager()
         self.check_access("read")
         for redemption in self.sudo():
             if redemption.state not in ("spent", "unknown", "spending"):
@@ -1012,13 +1011,7 @@ class LoyaltyEngineRedemption(models.Model):
         self.env["loyalty.engine.recovery"]._wake()
 
     def action_open_order(self):
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "pos.order",
-            "res_id": self.pos_order_id.id,
-            "view_mode": "form",
-        }
+        return self.pos_order_id._loyalty_engine_form()
 
 
 class LoyaltyEngineRedemptionStep(models.Model):

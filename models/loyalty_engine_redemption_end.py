@@ -127,6 +127,8 @@ class LoyaltyEngineRedemption(models.Model):
 
     @api.model
     def _give_back(self, row, why, late_after):
+        if row["is_overdue"]:
+            self.env["loyalty.engine.case"]._close("missing", row["uuid"], why)
         if row["is_local"]:
             # Nobody but us knows of it: its code can simply be used again.
             self._move(row["uuid"], ("spent",), "released", why)
@@ -207,7 +209,7 @@ class LoyaltyEngineRedemption(models.Model):
         """
         if self._call_off_refund(redemption_uuid):
             return
-        if self._refund_state(redemption_uuid) == "dead":
+        if self._refund_state(redemption_uuid) in ("dead", "by_hand"):
             why = self.env._("The engine did not take the points refund.")
             self._strand(redemption_uuid, ("returning",), why)
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from psycopg2.extras import Json
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 _logger = logging.getLogger(__name__)
@@ -26,9 +26,9 @@ class LoyaltyEngineReport(models.Model):
     stores them, and sends them; from then on the same bytes go. States:
 
     waiting → sending → sent, or dead (refused), or unknown (looked up, and sent again only when a
-    request can no longer arrive late). Points that a return gives back are checking first, until
-    recovery has looked what its sale allows. A row whose facts could not be frozen is not_built,
-    until the safety net makes it good.
+    request can no longer arrive late). What is dead ends by_hand where a person sees to it. Points
+    that a return gives back are checking first, until recovery has looked what its sale allows. A
+    row whose facts could not be frozen is not_built, until the safety net makes it good.
     """
 
     _name = "loyalty.engine.report"
@@ -80,6 +80,7 @@ class LoyaltyEngineReport(models.Model):
             ("unknown", "Outcome Unknown"),
             ("sent", "Sent"),
             ("dead", "Failed"),
+            ("by_hand", "Done by Hand"),
         ],
         required=True,
         readonly=True,
@@ -230,8 +231,10 @@ class LoyaltyEngineReport(models.Model):
                     state="not_built",
                     reason=self.env._("The sale could not be written down; the log says why."),
                 )
-                order.config_id.loyalty_engine_id._alert(
-                    self.env._("Sales that could not be prepared for the Loyalty Engine")
+                engine = order.config_id.loyalty_engine_id
+                speaker = self.with_context(lang=engine._told_in())
+                engine._alert(
+                    speaker.env._("Sales that could not be prepared for the Loyalty Engine")
                 )
         except Exception:
             # The safety net finds paid orders that have no row at all.
@@ -287,7 +290,8 @@ class LoyaltyEngineReport(models.Model):
             [("needs_person", "=", True), ("state", "in", OPEN_STATES)], ["engine_id"]
         )
         for (engine,) in stalled:
-            engine._alert(self.env._("Sales that wait for longer than a day to be reported"))
+            speaker = self.with_context(lang=engine._told_in())
+            engine._alert(speaker.env._("Sales that wait for longer than a day to be reported"))
 
     @api.model
     def _build_missing(self, order):
@@ -319,13 +323,13 @@ class LoyaltyEngineReport(models.Model):
         :raises AccessError: for others than managers of the point of sale
         :raises UserError: when nothing of the selection has failed, or waits
         """
-        if not self.env.user.has_group("point_of_sale.group_pos_manager"):
-            raise AccessError(self.env._("Only managers of the point of sale can do this."))
+        self.env["loyalty.engine"]._check_manager()
         self.check_access("read")
         failed = self.sudo().filtered(lambda report: report.state in FAILED_STATES)
         waiting = self.sudo().filtered(lambda report: report.state in ("waiting", "unknown"))
         if not failed and not waiting:
             raise UserError(self.env._("Nothing of this has failed."))
+        self._check_sends(failed | waiting)
         not_built = failed.filtered(lambda report: report.state == "not_built")
         for report in not_built.filtered("pos_order_id"):
             try:
@@ -341,6 +345,45 @@ class LoyaltyEngineReport(models.Model):
         self._hurry(waiting.ids)
         self.env.invalidate_all()
         self._wake_sender()
+
+    @api.model
+    def _check_sends(self, reports):
+        """Leave what can't go where it is: listed as failed.
+
+        :raises UserError: when a connection sends nothing of this
+        """
+        for engine in reports.engine_id:
+            mine = reports.filtered(lambda report, engine=engine: report.engine_id == engine)
+            if engine.is_other_database:
+                raise UserError(
+                    self.env._("%s was set up on another database: it sends nothing.", engine.name)
+                )
+            if engine.reporting == "off" and "sale" in mine.mapped("kind"):
+                raise UserError(self.env._("%s doesn't report sales.", engine.name))
+
+    def action_done_by_hand(self):
+        """Take what has failed off the list: a person has told the engine, or it need not know.
+
+        :raises AccessError: for others than managers of the point of sale
+        :raises UserError: when nothing of this has failed, or a case is about it
+        """
+        self.env["loyalty.engine"]._check_manager()
+        self.check_access("read")
+        failed = self.sudo().filtered(lambda report: report.state in FAILED_STATES)
+        if not failed:
+            raise UserError(self.env._("Nothing of this has failed."))
+        failed._note_by_hand()
+
+    def _note_by_hand(self):
+        for report in self:
+            done = self.env._("Done by hand: %s", self.env.user.name)
+            report.write(
+                {
+                    "state": "by_hand",
+                    "due_at": False,
+                    "answer": "\n".join(filter(None, [report.answer, done])),
+                }
+            )
 
     def _retry(self):
         self._resend(self.ids)
@@ -393,10 +436,4 @@ class LoyaltyEngineReport(models.Model):
         )
 
     def action_open_order(self):
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "pos.order",
-            "res_id": self.pos_order_id.id,
-            "view_mode": "form",
-        }
+        return self.pos_order_id._loyalty_engine_form()

@@ -130,6 +130,21 @@ class LoyaltyEngineReport(models.Model):
         missing = payments.keys() - set(rows.mapped("order_uuid"))
         return self.env["pos.payment"].browse(sorted(payments[key] for key in missing))
 
+    def action_done_by_hand(self):
+        refunds = self.filtered(lambda report: report.kind == "points_refund")
+        open_ones = [
+            ("uuid", "in", refunds.mapped("order_uuid")),
+            ("state", "in", ("returning", "stranded")),
+        ]
+        if self.env["loyalty.engine.redemption"].search_count(open_ones, limit=1):
+            raise UserError(
+                self.env._(
+                    "There is a case for these points, or will be in a minute: say there what was "
+                    "done."
+                )
+            )
+        return super().action_done_by_hand()
+
     def _retry(self):
         """Points that an order took go back only as long as nobody else sees to them: the ledger
         says so, in a transaction of its own.

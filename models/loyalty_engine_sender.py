@@ -126,9 +126,10 @@ class LoyaltyEngineSender(models.AbstractModel):
             while time_left > 0:
                 done = 0
                 for engine in self._sending_engines():
-                    done += self._work_alone(self._send_waiting, engine, threads)
+                    speaker = self.with_context(lang=engine._told_in())
+                    done += speaker._work_alone("_send_waiting", engine, threads)
                     if not self._has_to_wait(engine):
-                        done += self._work_alone(self._look_up_unknown, engine)
+                        done += speaker._work_alone("_look_up_unknown", engine)
                 time_left = cron._commit_progress(done, remaining=self._count_due())
                 if not done and not self._wait_for_next(time_left):
                     break
@@ -136,9 +137,12 @@ class LoyaltyEngineSender(models.AbstractModel):
 
     @api.model
     def _work_alone(self, work, engine, *arguments):
-        """Run one piece of work; what goes wrong with it stops neither the others nor the job."""
+        """Run one piece of work; what goes wrong with it stops neither the others nor the job.
+
+        :param work: the name of a method of this model
+        """
         try:
-            return work(engine, *arguments)
+            return getattr(self, work)(engine, *arguments)
         except psycopg2.errors.SerializationFailure:
             # Somebody pressed a button on one of the rows: they are claimed next time.
             self.env.cr.rollback()
@@ -238,6 +242,8 @@ class LoyaltyEngineSender(models.AbstractModel):
 
         :return: number of rows that are a step further
         """
+        if not self._has_waiting(engine):
+            return 0
         client, pace = self._client_and_pace(engine)
         if client is None:
             return 0
@@ -253,6 +259,20 @@ class LoyaltyEngineSender(models.AbstractModel):
         self._judge_health(engine, outcomes)
         self.env["ir.cron"]._commit_progress()
         return resolved + sum(outcome.left for outcome in outcomes)
+
+    @api.model
+    def _has_waiting(self, engine):
+        """Whether something is due: nobody hears of a connection that isn't filled in before."""
+        return bool(
+            self.env["loyalty.engine.report"].search_count(
+                [
+                    ("engine_id", "=", engine.id),
+                    ("state", "=", "waiting"),
+                    ("due_at", "<=", self.env.cr.now()),
+                ],
+                limit=1,
+            )
+        )
 
     @api.model
     def _client_and_pace(self, engine):
@@ -784,7 +804,11 @@ class LoyaltyEngineSender(models.AbstractModel):
     @api.model
     def _refused(self, engine, error):
         self._rest(engine, REFUSED_CREDENTIALS_PAUSE, str(error))
-        engine._alert(self.env._("The Loyalty Engine refuses the credentials of this connection"))
+        engine._alert(
+            self.env._("The Loyalty Engine refuses the credentials of this connection")
+            if error.status
+            else self.env._("Sales wait to be reported, and this connection is not filled in")
+        )
 
     @api.model
     def _rest(self, engine, seconds, reason):

@@ -168,6 +168,7 @@ class LoyaltyEngine(models.Model):
     pin_above = fields.Float(
         string="Manager's PIN Above",
         digits=(16, 2),
+        copy=False,
         help="Points worth more than this on one sale take a PIN. 0 = never.",
     )
     manager_pin = fields.Char(
@@ -350,8 +351,11 @@ class LoyaltyEngine(models.Model):
         return steps
 
     def _check_points_steps(self):
-        """Whether both event types are there and keep our id; decides ``points_ready``."""
-        steps = []
+        """Whether points have a value, both event types are there and keep our id, and what became
+        of a lost answer can be seen; decides ``points_ready``."""
+        steps = [
+            (bool(self._known_points_value()), self.env._("It is known what a point is worth"))
+        ]
         try:
             client = self._client()
             for name, type_name in POINTS_TEMPLATES.items():
@@ -364,6 +368,12 @@ class LoyaltyEngine(models.Model):
                         self.env._("The event type %s exists and keeps our id", self[type_name]),
                     )
                 )
+            events = client.list_events(limit=1)
+            tells = not events or events[0].payload is not None
+            steps.append((tells, self.env._("Spent points can be looked up")))
+            if self.can_read_reactions and events:
+                client.get_event_reactions(events[0].id)
+                steps.append((True, self.env._("Reactions can be read")))
         except (EngineError, ValueError) as error:
             steps.append((False, self.env._("Spending points: %s", self._in_words(error))))
         self.sudo().points_ready = all(works for works, _text in steps)

@@ -59,13 +59,25 @@ class PosConfig(models.Model):
         help="Sales that could not be reported, or not for a day, and wait for a person.",
     )
 
+    loyalty_engine_case_count = fields.Integer(
+        compute="_compute_loyalty_engine_case_count",
+        groups="point_of_sale.group_pos_manager",
+        help="Points and vouchers that wait for a person.",
+    )
+
     @api.constrains(
-        "loyalty_engine_points_booking", "payment_method_ids", "fast_payment_method_ids"
+        "loyalty_engine_id",
+        "loyalty_engine_points_booking",
+        "payment_method_ids",
+        "fast_payment_method_ids",
     )
     def _check_loyalty_engine_points_booking(self):
         for config in self:
             methods = config._loyalty_engine_points_methods()
-            if config.loyalty_engine_points_booking == "payment" and len(methods) != 1:
+            is_payment = config.loyalty_engine_id and (
+                config.loyalty_engine_points_booking == "payment"
+            )
+            if is_payment and len(methods) != 1:
                 raise ValidationError(
                     self.env._(
                         "%s books points as a payment, so it needs one payment method that takes "
@@ -136,20 +148,20 @@ class PosConfig(models.Model):
         return super()._compute_local_data_integrity()
 
     def _compute_loyalty_engine_trouble_count(self):
-        counts = dict(
-            self.env["loyalty.engine.report"]
-            .sudo()
-            ._read_group(
-                [
-                    ("config_id", "in", self.ids),
-                    ("needs_person", "=", True),
-                ],
-                ["config_id"],
-                ["__count"],
-            )
-        )
+        counts = self._loyalty_engine_counts("loyalty.engine.report", ("needs_person", "=", True))
         for config in self:
             config.loyalty_engine_trouble_count = counts.get(config, 0)
+
+    def _compute_loyalty_engine_case_count(self):
+        counts = self._loyalty_engine_counts("loyalty.engine.case", ("state", "=", "open"))
+        for config in self:
+            config.loyalty_engine_case_count = counts.get(config, 0)
+
+    def _loyalty_engine_counts(self, model, condition):
+        """:return: dict of point of sale to the number of its records"""
+        records = self.env[model].sudo()
+        domain = [("config_id", "in", self.ids), condition]
+        return dict(records._read_group(domain, ["config_id"], ["__count"]))
 
     def action_loyalty_engine_trouble(self):
         """Open the reports of this point of sale that wait for a person."""
@@ -159,6 +171,15 @@ class PosConfig(models.Model):
         )
         action["domain"] = [("config_id", "=", self.id)]
         action["context"] = {"search_default_trouble": 1}
+        return action
+
+    def action_loyalty_engine_cases(self):
+        """Open the cases of this point of sale that wait for a person."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "pos_loyalty_engine.loyalty_engine_case_action"
+        )
+        action["domain"] = [("config_id", "=", self.id)]
         return action
 
     @api.model

@@ -104,6 +104,16 @@ class PosOrder(models.Model):
         except Exception:
             _logger.exception("loyalty engine: sale %s, cancelled here, not listed", order.uuid)
 
+    def _loyalty_engine_form(self):
+        """The action that opens this order."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "pos.order",
+            "res_id": self.id,
+            "view_mode": "form",
+        }
+
     def _loyalty_engine_claims(self):
         """Ids of the redemptions that lines and payments of these orders carry."""
         return {

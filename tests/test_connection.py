@@ -287,6 +287,23 @@ class TestConnection(LoyaltyEngineCase):
         told = self.engine._person_to_tell()
         self.assertTrue(told.active and told.has_group(MANAGER))
         self.assertIn(self.company, told.company_ids)
+        # Whoever may not see cases is told of none.
+        self.engine.responsible_id = new_user(self, "le_c", CASHIER)
+        self.assertEqual(self.engine._person_to_tell(), told)
+
+    def test_a_connection_that_asks_for_a_pin_can_be_copied(self):
+        self.engine.write({"pin_above": 50, "manager_pin": "4711"})
+        copied = self.engine.copy()
+        self.assertFalse(copied.pin_above)
+        self.assertFalse(copied.manager_pin)
+        self.assertEqual(copied.name, f"{self.engine.name} (copy)")
+        self.assertEqual(self.engine.copy({"name": "Another"}).name, "Another")
+
+    def test_the_settings_offer_connections_of_the_shop_s_company(self):
+        other = self.env["res.company"].create({"name": "Other"})
+        settings = self.env["res.config.settings"].with_company(other).new({})
+        settings.pos_config_id = self.config
+        self.assertEqual(settings.loyalty_engine_company_id, self.company)
 
     def test_a_till_stands_on_earth(self):
         for values in ({"loyalty_engine_latitude": 91}, {"loyalty_engine_longitude": -181}):
@@ -385,6 +402,28 @@ class TestConnection(LoyaltyEngineCase):
                 self.engine.action_check()
                 self.assertEqual(self.engine.points_ready, is_ready)
                 self.assertEqual("✗" not in self.engine.check_result, is_ready)
+
+    def test_check_of_points_that_have_no_value_or_can_not_be_looked_up(self):
+        self.config.loyalty_engine_points_booking = "discount"
+        self.engine.points_value_source = "none"
+        self.engine.action_check()
+        self.assertFalse(self.engine.points_ready)
+        self.assertRegex(self.engine.check_result, "✗.*what a point is worth")
+        self.engine.write({"points_value_source": "fixed", "points_value": 0.01})
+        self.sell()
+        self.send_reports()
+        for path, reads_reactions, is_ready in (
+            ("/events/*/reactions", True, False),
+            ("/events/*/reactions", False, True),
+            ("/events", True, False),
+            ("/nothing", True, True),
+        ):
+            with self.subTest(path=path, reads_reactions=reads_reactions):
+                self.engine.can_read_reactions = reads_reactions
+                self.sandbox.faults(kind="refuse", status=403, method="GET", path=path)
+                self.engine.action_check()
+                self.assertEqual(self.engine.points_ready, is_ready)
+                self.sandbox.clear_faults()
 
     def test_check_with_wrong_credentials(self):
         self.engine.client_secret = "wrong"

@@ -33,5 +33,5 @@ class TestKills(unittest.TestCase):
     def test_every_write_of_the_ledger_is_a_place(self):
         called = set()
         for source in (*MODULE.glob("models/*.py"), *MODULE.glob("controllers/*.py")):
-            called |= set(re.findall(r'_(?:alone|ledger)\(\s*"(\w+)"', source.read_text()))
+            called |= set(re.findall(r'\b_(?:alone|ledger)\(\s*"(\w+)"', source.read_text()))
         self.assertEqual(called - READS - OF_A_PERSON, set(LEDGER_WRITES))

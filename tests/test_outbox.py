@@ -14,7 +14,7 @@ from odoo.tools import mute_logger
 from ..engine import EngineAuthFailed, EngineRejected, Event
 from ..models import loyalty_engine_sender
 from ..sandbox import demo
-from .common import CASHIER, LoyaltyEngineCase, new_user
+from .common import CASHIER, MANAGER, LoyaltyEngineCase, new_user
 
 SENDER = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_sender"
 REPORT = "odoo.addons.pos_loyalty_engine.models.loyalty_engine_report"
@@ -954,6 +954,65 @@ class TestOutbox(LoyaltyEngineCase):
         report = self.report_of(order)
         self.assertEqual(report.state, "sent")
         self.assertIn("no auth identifier", report.answer)
+
+    # === What a person sees to ===
+
+    def dead_report(self):
+        self.sandbox.faults(kind="refuse", method="POST", path="/events")
+        report = self.report_of(self.sell())
+        self.send_reports()
+        self.sandbox.clear_faults()
+        report.invalidate_recordset()
+        self.assertEqual(report.state, "dead")
+        return report
+
+    def test_done_by_hand(self):
+        report = self.dead_report()
+        self.assertEqual(self.config.loyalty_engine_trouble_count, 1)
+        with self.assertRaises(AccessError):
+            report.with_user(new_user(self, "le_c", CASHIER)).action_done_by_hand()
+        manager = new_user(self, "le_m", MANAGER)
+        report.with_user(manager).action_done_by_hand()
+        self.assertEqual(report.state, "by_hand")
+        self.assertIn(manager.name, report.answer)
+        self.assertFalse(report.needs_person)
+        self.env.invalidate_all()
+        self.assertFalse(self.config.loyalty_engine_trouble_count)
+        with self.assertRaises(UserError):
+            report.action_retry()
+        self.send_reports()
+        self.assertFalse(self.events())
+
+    def test_what_can_not_go_stays_listed(self):
+        report = self.dead_report()
+        self.engine.reporting = "off"
+        with self.assertRaisesRegex(UserError, "doesn't report"):
+            report.action_retry()
+        self.engine.write({"reporting": "event", "database_uuid": "another"})
+        with self.assertRaisesRegex(UserError, "another database"):
+            self.engine.action_retry_troubled()
+        self.assertEqual(report.state, "dead")
+        self.assertTrue(report.needs_person)
+
+    def test_nobody_is_told_of_keys_that_nothing_waits_for(self):
+        self.engine.api_key = False
+        self.send_reports()
+        self.assertFalse(self.engine.activity_ids)
+        self.sell()
+        self.send_reports()
+        self.assertRegex(self.engine.activity_ids.summary, "not filled in")
+
+    def test_mended_credentials_are_used_at_once(self):
+        report = self.report_of(self.sell())
+        self.engine.api_key = "wrong"
+        self.send_reports()
+        report.invalidate_recordset()
+        self.assertEqual(report.state, "waiting")
+        self.assertTrue(self.engine.rests_until)
+        self.engine.api_key = demo.API_KEY
+        self.send_reports()
+        report.invalidate_recordset()
+        self.assertEqual(report.state, "sent")
 
     # === Who may ===
 

@@ -145,6 +145,16 @@ class TestSetUp(LoyaltyEngineCase):
         ):
             self.refuse(change, needed)
 
+    def test_without_a_connection_the_method_is_free(self):
+        method = set_up_points(self.engine, self.config)
+        self.config.loyalty_engine_id = False
+        settings = self.env["res.config.settings"].create({"pos_config_id": self.config.id})
+        self.assertTrue(settings.pos_loyalty_engine_points_idle)
+        self.config.payment_method_ids = [(3, method.id)]
+        method.active = False
+        self.env.flush_all()
+        self.refuse(lambda: self.config.write({"loyalty_engine_id": self.engine.id}), "needs one")
+
     def test_neither_a_new_point_of_sale_nor_a_copy_takes_it_along(self):
         method = set_up_points(self.engine, self.config)
         for config in (

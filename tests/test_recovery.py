@@ -284,6 +284,38 @@ class TestRecovery(LeftBehind):
 
     # === When the job is woken ===
 
+    def test_in_the_language_of_whoever_is_told(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.engine.responsible_id.lang = "fr_FR"
+        spoken = {}
+        for model, method, run in (
+            ("loyalty.engine.recovery", "_list_missing_orders", self.recover),
+            ("loyalty.engine.recovery", "_look_up_unknown", self.recover),
+            ("loyalty.engine.recovery", "_audit", self.audited),
+            ("loyalty.engine.sender", "_send_waiting", self.send_reports),
+        ):
+
+            def work(job, *_arguments, method=method):
+                spoken[method] = job.env.lang
+                return 0
+
+            with patch.object(self.registry[model], method, work):
+                run()
+        self.assertEqual(set(spoken.values()), {"fr_FR"})
+        self.assertEqual(len(spoken), 4)
+
+    def test_somebody_is_told_again_of_an_open_case(self):
+        """An activity goes with its user, and can be ticked off."""
+        self.spent_apart(100)
+        self.let_pass(24 * 3600 + 60)
+        self.recover()
+        case = self.cases("missing")
+        case.activity_ids.unlink()
+        self.audited()
+        self.audited()
+        self.assertEqual(case.activity_ids.user_id, self.engine.responsible_id)
+        self.assertEqual(len(case.activity_ids), 1)
+
     def test_at_the_start_of_a_till(self):
         self.env["ir.cron.trigger"].search([]).unlink()
         session = self.pos_session.with_user(self.cashier)
@@ -446,15 +478,27 @@ class TestRecovery(LeftBehind):
         self.assertState(redemption, "stranded")
         case = self.cases("points")
         case.note = "Given back by hand."
-        for _state in ("open", "closed"):
+        for retry in (report.action_retry, self.engine.action_retry_troubled):
             with self.assertRaisesRegex(UserError, "twice"):
-                report.action_retry()
-            with self.assertRaisesRegex(UserError, "twice"):
-                self.engine.action_retry_troubled()
-            case.action_close()
-        self.assertEqual(self.report(report).state, "dead")
+                retry()
+        case.action_close()
+        self.assertEqual(self.report(report).state, "by_hand")
+        for retry in (report.action_retry, report.action_done_by_hand):
+            with self.assertRaisesRegex(UserError, "Nothing of this has failed"):
+                retry()
+        self.assertFalse(self.engine.trouble_count)
+        self.assertFalse(self.config.loyalty_engine_trouble_count)
         self.send_reports()
         self.assertFalse(self.events("POINTS_REFUND"))
+
+    def test_points_that_have_a_case_are_not_simply_taken_off_the_list(self):
+        redemption, report = self.dead_refund()
+        for state in ("returning", "stranded"):
+            self.assertState(redemption, state)
+            with self.assertRaisesRegex(UserError, "case"):
+                report.action_done_by_hand()
+            self.recover()
+        self.assertEqual(self.report(report).state, "dead")
 
     def test_others_go_all_the_same(self):
         _redemption, report = self.dead_refund()

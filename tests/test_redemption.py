@@ -783,15 +783,34 @@ class TestRedemption(RedemptionCase):
         redemption = self.spent_points(500)
         self.let_pass(24 * 3600 + 60)
         self.recover()
+        case = self.cases("missing")
+        self.assertEqual(self.engine.case_count, 1)
+        self.assertEqual(self.config.loyalty_engine_case_count, 1)
         self.row(redemption).action_give_back()
+        self.env.invalidate_all()
+        # It waits until it is known that the points were taken; the person has done their part.
+        case.note = "The till broke."
+        case.action_close()
+        self.assertEqual(case.state, "closed")
+        self.assertFalse(case.activity_ids)
         self.settle_refund()
         self.assertState(redemption, "returned")
         self.assertFalse(self.row(redemption).is_overdue)
         self.assertEqual(self.points(), before)
-        case = self.cases("missing")
-        case.note = "The till broke."
-        case.action_close()
-        self.assertEqual(case.state, "closed")
+
+    def test_a_missing_order_that_comes_without_it_is_no_case(self):
+        for end in (self.pay, lambda: self.row(redemption).action_give_back()):
+            redemption = self.spent_points(200)
+            self.let_pass(24 * 3600 + 60)
+            self.recover()
+            case = self.cases("missing") - self.cases("missing").filtered("closed_at")
+            self.assertEqual(len(case), 1)
+            end()
+            self.settle_refund()
+            self.assertState(redemption, "returned")
+            self.assertEqual(case.state, "closed")
+            self.assertFalse(case.activity_ids)
+            self.order_uuid = str(uuid.uuid4())
 
     def test_paid_without_it(self):
         redemption = self.spent_points(500)
@@ -1290,6 +1309,22 @@ class TestRedemption(RedemptionCase):
         options = {"quoting": '"', "separator": ",", "has_headers": False}
         result = upload.execute_import(columns, columns, options)
         self.assertFalse(result["messages"], result["messages"])
+
+    def test_where_an_own_code_is(self):
+        self.import_codes("Flyer 1", "Flyer 2")
+        first, second = self.env["loyalty.engine.code"].search([], order="id")
+        held = self.held("Flyer 1")
+        self.assertEqual(first.redemption_id, self.row(held))
+        self.assertFalse(second.redemption_id)
+        self.ask("release", order_uuid=self.order_uuid, uuids=[held["uuid"]])
+        (first + second).invalidate_recordset()
+        self.assertFalse(first.redemption_id)
+
+    def test_a_file_of_codes_need_not_name_the_only_connection(self):
+        codes = self.env["loyalty.engine.code"].with_company(self.company)
+        self.assertEqual(codes.default_get(["engine_id"])["engine_id"], self.engine.id)
+        self.engine.copy()
+        self.assertFalse(codes.default_get(["engine_id"])["engine_id"])
 
     def test_own_codes_are_there_once_and_in_no_log(self):
         """What PostgreSQL refuses is told by its own log, and by Odoo's."""
