@@ -118,6 +118,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
                 "_allot_refunds",
                 "_list_missing_orders",
                 "_list_not_taken",
+                "_list_taken_less",
                 "_flag_unbacked",
                 "_doubt_dead_senders",
             ),
@@ -590,6 +591,20 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             day=now - NOT_TAKEN_AFTER,
         )
         self._each(rows, lambda row: self._ledger("_list_not_taken", row["uuid"]))
+
+    @api.model
+    def _list_taken_less(self, engine):
+        """A sale has had its points, and the engine has taken fewer."""
+        rows = self._rows(
+            engine,
+            "redemption.kind = 'points' AND redemption.state = 'settled'"
+            " AND redemption.points_taken < redemption.points AND redemption.sent_at > %(week)s"
+            " AND NOT EXISTS (SELECT 1 FROM loyalty_engine_case listed"
+            "                  WHERE listed.kind = 'points'"
+            "                    AND listed.reference = redemption.uuid)",
+            week=self.env.cr.now() - timedelta(days=AUDIT_DAYS),
+        )
+        self._each(rows, lambda row: self._ledger("_list_taken_less", row["uuid"]))
 
     @api.model
     def _flag_unbacked(self, engine):

@@ -899,7 +899,10 @@ class LoyaltyEngineRedemption(models.Model):
 
         :param to: "spent", "refused", "unknown"; or "held": nothing left, or nothing happened
         """
-        if to == "held":
+        if to == "held" and self._row(redemption_uuid)["is_dropped"]:
+            # The cashier has taken it off meanwhile.
+            to = "released"
+        if to in ("held", "released"):
             values.update(sent_at=None, claimed_amount=None)
         if to == "unknown":
             values["look_up_at"] = self.env.cr.now() + timedelta(seconds=FIRST_LOOK_UP)
@@ -977,7 +980,8 @@ class LoyaltyEngineRedemption(models.Model):
         self._move(redemption_uuid, ("stranded",), "made_good", note)
         self.env.cr.execute(
             """
-            UPDATE loyalty_engine_redemption SET shown_at = %s
+            UPDATE loyalty_engine_redemption
+               SET shown_at = %s, points_taken = COALESCE(points_taken, points)
              WHERE uuid = %s AND kind = 'points' AND shown_at IS NULL
                AND state IN ('settled', 'made_good')
             """,

@@ -100,7 +100,7 @@ class LoyaltyEngineRedemption(models.Model):
         row = self._row(redemption_uuid)
         if self._fate(row) != PAID_WITH:
             return
-        self._move(redemption_uuid, ("spent",), "settled", is_overdue=False)
+        self._move(redemption_uuid, ("spent",), "settled", is_dropped=False)
         if row["is_overdue"]:
             self.env["loyalty.engine.case"]._close(
                 "missing", redemption_uuid, self.env._("Its order has come, and carries it.")
@@ -231,7 +231,9 @@ class LoyaltyEngineRedemption(models.Model):
             """,
             (redemption_uuid,),
         )
-        return self.env.cr.rowcount == 1 and self._move(redemption_uuid, ("returning",), "settled")
+        return self.env.cr.rowcount == 1 and self._move(
+            redemption_uuid, ("returning",), "settled", is_dropped=False
+        )
 
     @api.model
     def _send_again(self, redemption_uuid, report_id):
@@ -369,7 +371,12 @@ class LoyaltyEngineRedemption(models.Model):
             [("uuid", "=", row["order_uuid"]), ("state", "not in", ("draft", "cancel"))], limit=1
         )
         given, expected = self._given_and_expected(order, row)
-        if abs(given - expected) > Decimal(1).scaleb(-order.currency_id.decimal_places):
+        unit = Decimal(1).scaleb(-order.currency_id.decimal_places)
+        if row["booking"] == "discount" and row["claimed_amount"] is not None:
+            # What was spent was spent for this amount, whatever the lines would allow.
+            claimed = decimal_of(row["claimed_amount"])
+            expected = claimed if abs(given - claimed) > unit else expected
+        if abs(given - expected) > unit:
             self._open_case(
                 row,
                 "differs",
@@ -461,16 +468,41 @@ class LoyaltyEngineRedemption(models.Model):
         row = self._row(redemption_uuid)
         if row["state"] != "spent" or self._fate(row) != OPEN:
             return
-        self._move(
-            row["uuid"], ("spent",), "spent", self.env._("its order is missing"), is_overdue=True
-        )
-        self._open_case(
-            row,
-            "missing",
-            self.env._("The order of a redemption has not come: %s", row["name"] or ""),
-            self.env._(
+        draft = self.env["pos.order"].search([("uuid", "=", row["order_uuid"])], limit=1)
+        if draft:
+            note = self.env._("its order stands open")
+            name = self.env._("The order of a redemption stands open: %s", row["name"] or "")
+            what = self.env._(
+                "%(order)s is not paid yet. It is settled by itself when it is paid, and given "
+                "back when the order is cancelled or deleted.",
+                order=draft.pos_reference or draft.name,
+            )
+        else:
+            note = self.env._("its order is missing")
+            name = self.env._("The order of a redemption has not come: %s", row["name"] or "")
+            what = self.env._(
                 "It may lie on a till that is offline: it is settled by itself when it comes. If "
                 "it is lost, use Give Back on the redemption."
+            )
+        self._move(row["uuid"], ("spent",), "spent", note, is_overdue=True)
+        self._open_case(row, "missing", name, what)
+
+    @api.model
+    def _list_taken_less(self, redemption_uuid):
+        row = self._row(redemption_uuid)
+        taken, spent = f"{row['points_taken']:g}", f"{row['points']:g}"
+        self._open_case(
+            row,
+            "points",
+            self.env._("The engine has taken fewer points than a sale gave for: %s", spent),
+            self.env._(
+                "The sale has had its discount for %(spent)s points, and the Loyalty Engine has "
+                "taken %(taken)s. %(member)s Please correct the balance there. If it happens with "
+                "each sale, the engine counts otherwise than this connection: compare the value of "
+                "a point, and what the event carries, with its reaction.",
+                spent=spent,
+                taken=taken,
+                member=self._member_in_words(row),
             ),
         )
 

@@ -119,6 +119,9 @@ class LoyaltyEngineRedemption(models.Model):
                 amount_back=decimal_of(row["amount_back"]) + amount,
             )
             self._send_refund(report_id, facts, row["member_ref"], points, amount)
+            self.env["loyalty.engine.case"]._close(
+                "points", facts["redemption_id"], self.env._("The points go back by themselves.")
+            )
         else:
             self.env.cr.execute(
                 """

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from .pos_config import hide_from_guests
+from .pos_config import is_self_order
 
 
 class PosPayment(models.Model):
@@ -23,11 +23,32 @@ class PosPayment(models.Model):
     )
 
     @api.model
-    def _load_pos_data_read(self, records, config):
-        return hide_from_guests(super()._load_pos_data_read(records, config))
+    def _load_pos_data_fields(self, config):
+        names = super()._load_pos_data_fields(config)
+        if not is_self_order():
+            return names
+        # No name would be all of them.
+        names = names or self.fields_get(attributes=())
+        return [name for name in names if not name.startswith("loyalty_engine_")]
 
     # Points that were taken can't be exchanged for money in the back office, nor the other way
     # about: a member would have paid twice, or not at all. What a till has sold is stored as it is.
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        payments = super().create(vals_list)
+        if not self.env.context.get("is_sync_from_ui"):
+            payments._check_loyalty_engine_taken()
+        return payments
+
+    def _check_loyalty_engine_taken(self):
+        """:raises UserError: for points on a paid order that nobody has taken"""
+        for payment in self:
+            is_taken = payment.amount > 0 and payment.payment_method_id._is_loyalty_engine_points()
+            if is_taken and payment.pos_order_id.state not in ("draft", "cancel"):
+                raise UserError(
+                    self.env._("Points are taken at the till: here nobody would take them.")
+                )
 
     def write(self, vals):
         if not self.env.context.get("is_sync_from_ui"):

@@ -92,7 +92,8 @@ class TestConnection(LoyaltyEngineCase):
             with patch("odoo.addons.pos_loyalty_engine.models.pos_config.request", guest):
                 (values,) = self.config._load_pos_data_read(self.config, self.config)
                 fields = self.env["res.partner"]._load_pos_data_fields(self.config)
-                (payment,) = order.payment_ids._load_pos_data_read(order.payment_ids, self.config)
+                names = order.payment_ids._load_pos_data_fields(self.config)
+                payment = order.payment_ids.read(names)[0]
             for names in (values, fields, payment):
                 self.assertEqual(any("loyalty_engine" in name for name in names), is_theirs)
 

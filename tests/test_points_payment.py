@@ -351,12 +351,30 @@ class TestPointsPayment(RedemptionCase):
                 order.write({"payment_ids": [(1, payment.id, values)]})
         with self.assertRaisesRegex(UserError, "at the till"):
             points.unlink()
+        more = {"payment_method_id": self.method.id, "amount": 5}
+        with self.assertRaisesRegex(UserError, "at the till"):
+            order.write({"payment_ids": [(0, 0, more), (1, money.id, {"amount": 25})]})
         order.write({"payment_ids": [(1, money.id, {"payment_method_id": bank.id})]})
         self.assertEqual(money.payment_method_id, bank)
         # What a till says of what it has sold is stored, whatever it is.
         from_till = points.with_context(is_sync_from_ui=True)
         from_till.amount = 11
         self.assertEqual(points.amount, 11)
+
+    def test_an_order_that_stands_open_is_not_said_to_be_missing(self):
+        redemption = self.spent_payment("10.00")
+        order = self.draft_order(4, self.order_uuid)
+        self.let_pass(24 * 3600 + 60)
+        self.recover()
+        case = self.cases("missing")
+        self.assertIn("stands open", case.name)
+        self.assertEqual(case.pos_order_id, order)
+        self.assertEqual(case.action_open_order()["res_id"], order.id)
+        self.add_payments(
+            order, [(self.cash_payment_method, 30, None), (self.method, 10, redemption)]
+        )
+        self.settle()
+        self.assertEqual(case.state, "closed")
 
     def test_report_of_the_sale(self):
         redemption = self.spent_payment("10.00")
@@ -655,6 +673,42 @@ class TestPointsPayment(RedemptionCase):
         self.settle()
         self.assertEqual(self.refunds().state, "dead")
         self.assertEqual(len(self.cases("points")), 1)
+        self.assertEqual(self.points(), self.member.points)
+        # The reaction comes after all: they go back, and nobody is to do it by hand.
+        self.env["loyalty.engine.redemption"]._alone(
+            "_note_shown", redemption["uuid"], Decimal(1000)
+        )
+        self.refunds().action_retry()
+        self.settle()
+        self.assertEqual(self.refunds().state, "sent")
+        self.assertEqual(self.cases("points").state, "closed")
+
+    def test_points_that_a_manager_has_taken_by_hand_can_be_given_back(self):
+        self.sandbox.set_options(redeem_reactor="off")
+        redemption = self.held_points(None, amount="10.00", due="10.00")
+        self.spend(redemption)
+        sold = self.pay_with((self.cash_payment_method, 30, None), (self.method, 10, redemption))
+        self.let_pass(25 * 3600)
+        self.settle()
+        case = self.cases("points")
+        case.note = "1000 points taken by hand."
+        case.action_close()
+        self.give_back(sold, 10, quantity=1)
+        self.settle()
+        self.assertEqual(self.refunds().state, "sent")
+        self.assertEqual(self.events("POINTS_REFUND")[0]["payload"]["points"], 1000)
+
+    def test_points_of_an_order_that_came_after_all_can_be_given_back(self):
+        """A manager had taken it for lost."""
+        redemption = self.spent_payment("10.00")
+        self.let_pass(3600)
+        self.row(redemption).action_give_back()
+        sold = self.pay_with((self.cash_payment_method, 30, None), (self.method, 10, redemption))
+        self.settle()
+        self.assertState(redemption, "settled")
+        self.give_back(sold, 10, quantity=1)
+        self.settle()
+        self.assertEqual(self.refunds().state, "sent")
         self.assertEqual(self.points(), self.member.points)
 
     def test_a_fault_of_ours_never_stops_the_return(self):

@@ -571,6 +571,18 @@ class TestRecovery(LeftBehind):
         self.assertState(redemption, "settled")
         self.assertEqual(self.available(), before)
 
+    def test_a_sale_for_which_the_engine_took_less(self):
+        self.sandbox.set_options(redeem_points_per_unit=10)
+        redemption = self.spent_points(500)
+        self.sandbox.wait_for_reactors()
+        self.pay(redemption)
+        for _time in range(2):
+            self.recover()
+        self.assertState(redemption, "settled")
+        case = self.cases("points")
+        self.assertEqual(len(case), 1)
+        self.assertRegex(case.what, "for 500 points.* taken 50\\.")
+
     def test_nobody_waits_longer_than_a_week_for_a_reaction(self):
         before = self.points()
         self.sandbox.set_options(redeem_reactor="off")

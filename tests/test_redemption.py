@@ -799,18 +799,43 @@ class TestRedemption(RedemptionCase):
         self.assertEqual(self.points(), before)
 
     def test_a_missing_order_that_comes_without_it_is_no_case(self):
-        for end in (self.pay, lambda: self.row(redemption).action_give_back()):
+        for is_paid in (True, False):
             redemption = self.spent_points(200)
             self.let_pass(24 * 3600 + 60)
             self.recover()
-            case = self.cases("missing") - self.cases("missing").filtered("closed_at")
+            case = self.cases("missing").filtered(lambda case: case.state == "open")
             self.assertEqual(len(case), 1)
-            end()
+            if is_paid:
+                self.pay()
+            else:
+                self.row(redemption).action_give_back()
             self.settle_refund()
             self.assertState(redemption, "returned")
             self.assertEqual(case.state, "closed")
             self.assertFalse(case.activity_ids)
             self.order_uuid = str(uuid.uuid4())
+
+    def test_more_given_than_was_spent_is_a_case(self):
+        """A till that takes off what was held, and spends next to nothing of it."""
+        redemption = self.held_points(500)
+        spent = self.spend(redemption, **{redemption["uuid"]: "0.01"})[redemption["uuid"]]
+        self.assertEqual((spent["state"], spent["points"]), ("spent", 1))
+        self.pay(redemption, off=5)
+        self.recover()
+        case = self.cases("differs")
+        self.assertIn("gave 5.00", case.what)
+        self.assertIn("it is 0.01", case.what)
+
+    def test_taken_off_while_it_is_sent_and_never_left(self):
+        redemption = self.held(self.FIVE.code)
+        self.env.cr.execute(
+            "UPDATE loyalty_engine_redemption SET state = 'spending', is_dropped = TRUE"
+        )
+        ledger = self.env["loyalty.engine.redemption"]
+        ledger._alone("_write_answer", redemption["uuid"], "held", reason="429")
+        self.assertState(redemption, "released")
+        again = self.held(self.FIVE.code)
+        self.assertNotEqual(again["uuid"], redemption["uuid"])
 
     def test_paid_without_it(self):
         redemption = self.spent_points(500)

@@ -39,6 +39,7 @@ LEDGER_WRITES = (
     "_put_off_refund",
     "_list_missing",
     "_list_not_taken",
+    "_list_taken_less",
     "_found_after_all",
     "_compare",
     "_allot_refund",
