@@ -11,6 +11,7 @@ from odoo.modules.migration import exec_script
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..engine import DEFAULT_REDEEM_TEMPLATE
 from ..models import loyalty_engine_case
 from ..sandbox import demo
 from .common import MANAGER, new_user
@@ -572,6 +573,9 @@ class TestRecovery(LeftBehind):
         self.assertEqual(self.available(), before)
 
     def test_a_sale_for_which_the_engine_took_less(self):
+        template = json.dumps({**DEFAULT_REDEEM_TEMPLATE, "amount": "$amount"})
+        self.engine.redeem_template = template
+        self.engine.points_ready = True
         self.sandbox.set_options(redeem_points_per_unit=10)
         redemption = self.spent_points(500)
         self.sandbox.wait_for_reactors()
