@@ -1,5 +1,5 @@
 import { patch } from "@web/core/utils/patch";
-import { isDiscountLine } from "@pos_loyalty_engine/app/utils/discount_line";
+import { isDiscountLine, isPaying } from "@pos_loyalty_engine/app/utils/discount_line";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
 
 /** The same order for who counts its lines, with other ones in their place. */
@@ -17,9 +17,6 @@ function withoutDiscounts(order) {
         priceIncl: { value: order.currency.round(order.priceIncl - taken) },
     });
 }
-
-// They pay what is left; they are no discount.
-const PAYING = new Set(["gift_card", "ewallet"]);
 
 // Of pos_loyalty, where that is installed. It takes each line for a product, with a quantity and a
 // price that may be the lowest of all: a discount of ours is none. Its discounts are on the goods, ours
@@ -41,7 +38,7 @@ patch(PosOrder.prototype, {
     },
 
     _getRewardLineValues({ reward }) {
-        return this.loyaltyEngineDiscountLines.length && !PAYING.has(reward.program_id.program_type)
+        return this.loyaltyEngineDiscountLines.length && !isPaying(reward)
             ? super._getRewardLineValues.apply(withoutDiscounts(this), arguments)
             : super._getRewardLineValues(...arguments);
     },

@@ -56,6 +56,15 @@ patch(PosOrderline.prototype, {
             : super.orderDisplayProductName;
     },
 
+    // A discount that is given back comes to what it was, to the cent, also in its taxes. Odoo keeps
+    // these for the other sign, as the server reads them.
+    getBaseLine(opts = {}) {
+        const { extra_tax_data, refunded_orderline_id } = this;
+        return refunded_orderline_id?.isLoyaltyEngineDiscount && extra_tax_data
+            ? super.getBaseLine({ ...opts, extra_tax_data: reversed(extra_tax_data) })
+            : super.getBaseLine(...arguments);
+    },
+
     canBeMergedWith(orderline) {
         return (
             !this.isLoyaltyEngineDiscount &&
@@ -86,3 +95,31 @@ patch(PosOrderline.prototype, {
         );
     },
 });
+
+const AMOUNTS = [
+    "quantity",
+    "manual_total_excluded",
+    "manual_total_excluded_currency",
+    "base_amount",
+    "base_amount_currency",
+    "tax_amount",
+    "tax_amount_currency",
+];
+
+/** The same taxes of the opposite quantity. */
+function reversed(data) {
+    return Object.fromEntries(
+        Object.entries(data).map(([name, value]) => {
+            if (AMOUNTS.includes(name)) {
+                return [name, value && -value];
+            }
+            const taxes = name === "manual_tax_amounts" && Object.entries(value || {});
+            return [
+                name,
+                taxes
+                    ? Object.fromEntries(taxes.map(([tax, amounts]) => [tax, reversed(amounts)]))
+                    : value,
+            ];
+        })
+    );
+}

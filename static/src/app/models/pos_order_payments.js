@@ -11,14 +11,25 @@ patch(PosOrder.prototype, {
             .reduce((sum, payment) => sum + payment.getAmount(), 0);
     },
 
+    /** What a return gives back in points, in currency units. */
+    get loyaltyEngineGivenBack() {
+        return this.payment_ids
+            .filter((payment) => payment.loyalty_engine_points < 0)
+            .reduce((sum, payment) => sum - payment.getAmount(), 0);
+    },
+
     /**
      * What was taken with points beyond what the order comes to by now: it would be paid out in cash.
+     * Of a return, what it gives back in points beyond that: the customer would have to pay for it.
      *
      * @returns {number} currency units; 0 = nothing
      */
     get loyaltyEngineOverpaid() {
         const taken = this.loyaltyEnginePaidWithPoints;
-        const beyond = taken > 0 ? taken - Math.max(0, this.totalDue, this.priceIncl) : 0;
+        const back = this.loyaltyEngineGivenBack;
+        const beyond = back
+            ? back - Math.max(0, -this.totalDue, -this.priceIncl)
+            : taken - Math.max(0, this.totalDue, this.priceIncl);
         return Math.max(0, this.currency.round(beyond));
     },
 

@@ -1,6 +1,7 @@
 import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
+import { isPaying } from "@pos_loyalty_engine/app/utils/discount_line";
 import { formatPoints } from "@pos_loyalty_engine/app/utils/member_words";
 import {
     closesBasket,
@@ -96,16 +97,30 @@ patch(PosOrder.prototype, {
     get loyaltyEngineBasket() {
         const quantities = {};
         for (const line of this.lines) {
-            if (line.isLoyaltyEngineDiscount || line.isTipLine()) {
+            if (line.isLoyaltyEngineDiscount || line.isTipLine() || isPaying(line.reward_id)) {
                 continue;
             }
             const key = [line.product_id.id, line.price_unit, line.discount || 0].join(" ");
             quantities[key] = (quantities[key] || 0) + line.qty;
         }
+        // A line without a quantity is none: Odoo takes it off before the order is paid.
         return Object.keys(quantities)
             .sort()
-            .map((key) => `${key} ${quantities[key].toFixed(6)}`)
+            .map((key) => [key, quantities[key].toFixed(6)])
+            .filter(([, quantity]) => Number(quantity))
+            .map((pair) => pair.join(" "))
             .join("; ");
+    },
+
+    /** Whether the goods are others than when something was spent, and that can still be helped. */
+    get loyaltyEngineHasOtherGoods() {
+        const { closedBasket } = this.uiState.loyaltyEngine;
+        return Boolean(
+            closedBasket &&
+                this.loyaltyEngineIsClosed &&
+                !this.loyaltyEnginePaymentTaken &&
+                closedBasket !== this.loyaltyEngineBasket
+        );
     },
 
     // The prices are those at which something was redeemed; a customer may still be chosen.
@@ -151,12 +166,22 @@ patch(PosOrder.prototype, {
      *  is what was left of the balance that this till has seen; "" = not known
      */
     get loyaltyEngineRedeemed() {
-        const isShown = (item) => isSpent(item) || (isOpen(item) && !this.finalized);
+        // What this order gives no right to is not redeemed for it.
+        const isShown = (item) =>
+            isSpent(item) ||
+            (isOpen(item) &&
+                !this.finalized &&
+                !this.currency.isZero(this.loyaltyEngineValueOf(item)));
         const spent = this.loyaltyEngineRedemptions.filter(isShown);
         if (!this.loyaltyEngineConnection || !spent.length) {
             return null;
         }
-        const points = spent.reduce((sum, { points }) => sum + (points || 0), 0);
+        // Of what is held, as many as the order takes.
+        const pointsOf = (item) =>
+            isSpent(item) || isTender(item)
+                ? item.points || 0
+                : Math.ceil((item.points || 0) * Math.min(1, item.worth / item.amount) - 1e-6);
+        const points = spent.reduce((sum, item) => sum + (item.points ? pointsOf(item) : 0), 0);
         const { wallet } = this.loyaltyEngineMember || {};
         const { receipt } = this.uiState.loyaltyEngine;
         // A balance of afterwards has them, or soon will: the one with the receipt says enough.

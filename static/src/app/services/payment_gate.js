@@ -44,7 +44,7 @@ export class PaymentGate {
             order.loyaltyEngineIsBusy ||
             this.book.mustAsk(order) ||
             order.loyaltyEngineUnspent.length > 0 ||
-            this._hasOtherGoods(order) ||
+            order.loyaltyEngineHasOtherGoods ||
             Boolean(order.loyaltyEngineBlocked) ||
             order.loyaltyEngineOverpaid > 0
         );
@@ -75,7 +75,7 @@ export class PaymentGate {
         }
         // What the cashier takes to answer a question is no waiting.
         const waited = (Date.now() - started) / 1000;
-        if (this._hasOtherGoods(order) || order.loyaltyEngineBlocked) {
+        if (order.loyaltyEngineHasOtherGoods || order.loyaltyEngineBlocked) {
             await this._tellBlocked(order);
             return false;
         }
@@ -105,6 +105,16 @@ export class PaymentGate {
 
     /** Points are no cash. Where they can't be undone, the sale goes on, and the manager is told. */
     async _mayPayOut(order) {
+        if (order.loyaltyEngineGivenBack) {
+            this.pos.dialog.add(AlertDialog, {
+                title: _t("More points go back than the return comes to"),
+                body: _t(
+                    "%s too much: remove the payment with points, and give them back for the new total.",
+                    formatCurrency(order.loyaltyEngineOverpaid, order.currency.id)
+                ),
+            });
+            return false;
+        }
         const title = _t("More points were taken than the sale comes to");
         const excess = formatCurrency(order.loyaltyEngineOverpaid, order.currency.id);
         if (this.service.isOffline()) {
@@ -183,17 +193,6 @@ export class PaymentGate {
         } finally {
             this.pressed.delete(order.uuid);
         }
-    }
-
-    /** Whether the goods are others than when something was spent, and that can still be helped. */
-    _hasOtherGoods(order) {
-        const { closedBasket } = order.uiState.loyaltyEngine;
-        return Boolean(
-            closedBasket &&
-                order.loyaltyEngineIsClosed &&
-                !order.loyaltyEnginePaymentTaken &&
-                closedBasket !== order.loyaltyEngineBasket
-        );
     }
 
     // --- Spend ---

@@ -48,10 +48,15 @@ export class PointsPayment {
         if (this.service.isOffline()) {
             return _t("The till is offline: points can't be used now. Take another payment.");
         }
-        if (amount < 0) {
-            return "";
-        }
         const { remainingDue } = order;
+        if (amount < 0) {
+            return order.currency.round(remainingDue - amount) > 0
+                ? _t(
+                      "%s are left to pay back: no points go back for more.",
+                      formatCurrency(Math.max(0, -remainingDue), order.currency.id)
+                  )
+                : "";
+        }
         if (!payment.loyalty_engine_redemption && order.currency.round(amount - remainingDue) > 0) {
             return _t(
                 "%s are left to pay: no points are taken for more.",

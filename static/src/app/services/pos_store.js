@@ -43,6 +43,7 @@ patch(PosStore.prototype, {
         }
         if (connection) {
             this._followLoyaltyEngineCustomers();
+            this._keepLoyaltyEnginePayments();
         }
         return result;
     },
@@ -58,6 +59,21 @@ patch(PosStore.prototype, {
                 );
             }
         });
+    },
+
+    // Of pos_online_payment, whose patches come later than these. Where it finds an order on the server
+    // that is not paid online it deletes its payments there: this till has stored them.
+    _keepLoyaltyEnginePayments() {
+        const update = this.updateOnlinePaymentsDataWithServer;
+        const isOnline = (payment) => payment.payment_method_id.is_online_payment;
+        if (update) {
+            this.updateOnlinePaymentsDataWithServer = (order, next) => {
+                const isStored =
+                    order.payment_ids.some((payment) => payment.isSynced) &&
+                    !order.payment_ids.some(isOnline);
+                return update.call(this, order, isStored && next === 0 ? false : next);
+            };
+        }
     },
 
     async preSyncAllOrders(orders) {
@@ -173,13 +189,7 @@ patch(PosStore.prototype, {
     // Of pos_restaurant. The lines of one order become another one's; what was redeemed can't follow.
     async mergeOrders(sourceOrder, destOrder) {
         const desk = this.loyaltyEngineRedemptionDesk;
-        for (const order of [sourceOrder, destOrder]) {
-            await this.loyaltyEngineRedemptionBook?.know(order);
-            if (!(await this._loyaltyEngineMayChange(order))) {
-                return destOrder;
-            }
-        }
-        if (desk && !(await desk.mayDissolve(sourceOrder))) {
+        if (desk && !(await this._loyaltyEngineMayMerge(sourceOrder, destOrder))) {
             return destOrder;
         }
         const member = desk && sourceOrder.loyaltyEngineMember;
@@ -188,6 +198,27 @@ patch(PosStore.prototype, {
             destOrder.setLoyaltyEngineMember(member);
         }
         return result;
+    },
+
+    async _loyaltyEngineMayMerge(sourceOrder, destOrder) {
+        // Whoever moves a table covers the screen meanwhile, and with it what is asked here.
+        const isCovered = this.ui.isBlocked;
+        if (isCovered) {
+            this.ui.unblock();
+        }
+        try {
+            for (const order of [sourceOrder, destOrder]) {
+                await this.loyaltyEngineRedemptionBook.know(order);
+                if (!(await this._loyaltyEngineMayChange(order))) {
+                    return false;
+                }
+            }
+            return await this.loyaltyEngineRedemptionDesk.mayDissolve(sourceOrder);
+        } finally {
+            if (isCovered) {
+                this.ui.block();
+            }
+        }
     },
 
     // Each press brings a payment of its own along.

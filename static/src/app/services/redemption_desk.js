@@ -1,6 +1,7 @@
 import { _t } from "@web/core/l10n/translation";
 import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
-import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
+import { NumberPopup } from "@point_of_sale/app/components/popups/number_popup/number_popup";
+import { ask, makeAwaitable } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import { openPopup } from "@pos_loyalty_engine/app/utils/popups";
 import { saveOrder } from "@pos_loyalty_engine/app/utils/save_order";
 import { UNSURE } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
@@ -175,10 +176,11 @@ export class RedemptionDesk {
     /** Add what a voucher is for, where that is to be added: as if the cashier had tapped it. */
     async _addProducts(order, { discounts }) {
         for (const product of order.loyaltyEngineToAdd(discounts || [])) {
-            await this.pos.addLineToOrder(
-                { product_tmpl_id: product.product_tmpl_id, product_id: product },
-                order
-            );
+            const values = { product_tmpl_id: product.product_tmpl_id, product_id: product };
+            // Other modules follow what is added to the current order: courses, rewards.
+            await (order.uuid === this.pos.selectedOrderUuid
+                ? this.pos.addLineToCurrentOrder(values)
+                : this.pos.addLineToOrder(values, order));
         }
     }
 
@@ -362,6 +364,10 @@ export class RedemptionDesk {
                 )
             );
             return false;
+        }
+        if (order.loyaltyEngineHasOtherGoods) {
+            // How else could it be put right? Before it is paid the gate looks again.
+            return true;
         }
         return this.askAboutSpent(order, this.book.all(order).filter(closesBasket), {
             title: _t("This basket stays as it is: something was redeemed for it"),
@@ -591,6 +597,17 @@ export class RedemptionDesk {
             return this.notify(words);
         }
         openPopup(this.pos, "PointsPopup", { order, desk: this });
+    }
+
+    /**
+     * @param {boolean} isAgain the one before was wrong
+     * @returns {Promise<string | undefined>} a manager's PIN, as it was typed
+     */
+    askForPin(isAgain) {
+        return makeAwaitable(this.pos.dialog, NumberPopup, {
+            title: isAgain ? _t("The PIN was not right. Try again") : _t("Manager's PIN"),
+            formatDisplayedValue: (typed) => typed.replace(/./g, "•"),
+        });
     }
 
     openExplanation(order) {

@@ -5,3 +5,8 @@ import { toRaw } from "@odoo/owl";
  * It never changes: not by way of the reactive record and its remembered getters, which is slow.
  */
 export const isDiscountLine = (line) => Boolean(toRaw(line).loyalty_engine_redemption);
+
+const PAYING = new Set(["gift_card", "ewallet"]);
+
+/** Whether a reward of pos_loyalty's pays what is left, and is no discount. */
+export const isPaying = (reward) => PAYING.has(reward?.program_id?.program_type);

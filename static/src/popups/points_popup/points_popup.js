@@ -29,8 +29,6 @@ export class PointsPopup extends Component {
             trouble: "",
             typed: "",
             isMoney: false,
-            pin: "",
-            needsPin: false,
             words: "",
             isBusy: false,
         });
@@ -205,11 +203,15 @@ export class PointsPopup extends Component {
             ? { amount: this.money.toFixed(order.currency.decimal_places) }
             : { points: this.points };
         Object.assign(this.state, { isBusy: true, words: "" });
-        const answer = await desk.addPoints(
-            order,
-            { ...wanted, ...(this.state.pin && { pin: this.state.pin }) },
-            { isSilent: true }
-        );
+        let answer = await desk.addPoints(order, wanted, { isSilent: true });
+        while (answer.status === "needs_pin") {
+            const pin = await desk.askForPin(Boolean(wanted.pin));
+            if (!pin) {
+                break;
+            }
+            wanted.pin = pin;
+            answer = await desk.addPoints(order, wanted, { isSilent: true });
+        }
         const isHere = status(this) === "mounted";
         if (answer.status === "held") {
             return isHere && this.props.close();
@@ -217,13 +219,7 @@ export class PointsPopup extends Component {
         if (!isHere) {
             return desk.notify(holdInWords(answer));
         }
-        const isFirstAsk = answer.status === "needs_pin" && !this.state.pin;
-        Object.assign(this.state, {
-            isBusy: false,
-            needsPin: this.state.needsPin || answer.status === "needs_pin",
-            pin: "",
-            words: isFirstAsk ? "" : holdInWords(answer),
-        });
+        Object.assign(this.state, { isBusy: false, words: holdInWords(answer) });
     }
 }
 

@@ -10,8 +10,9 @@ import {
     queryOne,
     resize,
     waitFor,
+    waitUntil,
 } from "@odoo/hoot-dom";
-import { mockService, mountWithCleanup } from "@web/../tests/web_test_helpers";
+import { mockService, mountWithCleanup, patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { MainComponentsContainer } from "@web/core/main_components_container";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { MemberPanel } from "@pos_loyalty_engine/app/components/member_panel/member_panel";
@@ -411,7 +412,7 @@ test("enough for the sale is not more than the sale", async () => {
 });
 
 test("the manager's PIN is asked for where it takes one", async () => {
-    const { till, type, words } = await openPoints({
+    const { till, type } = await openPoints({
         answers: {
             hold_points: ({ pin }, rows) => {
                 if (pin !== "1234") {
@@ -422,19 +423,22 @@ test("the manager's PIN is asked for where it takes one", async () => {
             },
         },
     });
+    const pins = [undefined, "1", "1234"];
+    patchWithCleanup(till.desk, {
+        askForPin(isAgain) {
+            expect.step(`asked ${isAgain ? "again" : ""}`);
+            return pins.shift();
+        },
+    });
     await type("200");
     await press("Enter");
-    await waitFor("input.o_pos_loyalty_engine_pin");
-    expect(words()).toBe("");
-    await click("input.o_pos_loyalty_engine_pin");
-    await edit("1");
+    await waitFor(".modal .o_pos_loyalty_engine_words:contains(PIN)");
+    expect.verifySteps(["asked "]);
     await press("Enter");
-    await waitFor(".modal .o_pos_loyalty_engine_words:contains(The PIN was not right)");
-    await click("input.o_pos_loyalty_engine_pin");
-    await edit("1234");
-    await press("Enter");
+    await waitUntil(() => !pins.length);
     await tick();
     await till.desk.steps.running(till.order);
+    expect.verifySteps(["asked ", "asked again"]);
     expect(till.order.loyaltyEngineShown).toHaveLength(1);
 });
 
@@ -476,6 +480,18 @@ test("receipt and customer display tell what was redeemed, and what is left", as
         pointsSpent: "200",
         pointsLeft: "1,050",
     });
+    // Of points as many as the order takes, and of vouchers those that it gives a right to.
+    order.lines[0].setQuantity(0.1);
+    order.lines[1].setQuantity(0);
+    order.recomputeLoyaltyEngineDiscounts();
+    expect(order.loyaltyEngineRedeemed.vouchers).toEqual(
+        order.loyaltyEngineShown
+            .filter(({ kind, worth }) => kind === "voucher" && worth)
+            .map(({ name }) => name)
+    );
+    const held = order.loyaltyEngineShown.find(({ kind }) => kind === "points");
+    expect(held.worth).toBeLessThan(2);
+    expect(order.loyaltyEngineRedeemed?.pointsSpent || "0").toBe(`${Math.round(held.worth * 100)}`);
     // What was held and never spent is not on the receipt.
     order.state = "paid";
     expect(order.loyaltyEngineRedeemed).toBe(null);

@@ -942,6 +942,24 @@ describe("a return", () => {
         expect(line.loyaltyEnginePointsInWords).toBe("500");
     });
 
+    test("gives back no more than the goods that come back are worth", async () => {
+        const till = await setupReturn({ status: "found", amount: "17.85", points: 1785 });
+        const line = await till.add();
+        line.setAmount(-20);
+        await till.screen.sendPaymentRequest(line);
+        expect(till.asked).toEqual([]);
+        expect(till.dialogs.pop().body).toInclude("17.85 are left to pay back");
+        line.setAmount(-TOTAL);
+        await till.screen.sendPaymentRequest(line);
+        expect(stateOf(line)).toEqual([-TOTAL, "done", "", -1785]);
+        expect(till.gate.standsBefore(till.order)).toBe(false);
+        // One of them is kept after all: nobody pays for it by getting too many points.
+        till.order.lines[0].setQuantity(0);
+        expect(till.gate.standsBefore(till.order)).toBe(true);
+        expect(await till.gate.mayPay(till.order)).toBe(false);
+        expect(till.dialogs.pop().title).toInclude("More points go back");
+    });
+
     test("of a sale without points nothing", async () => {
         const till = await setupReturn({ status: "found", amount: "0", points: 0 });
         const line = await till.add();

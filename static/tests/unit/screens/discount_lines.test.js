@@ -83,6 +83,32 @@ test("goods that are returned take their discounts along", async () => {
     expect(total(store.getOrder())).toBe(-12.85);
 });
 
+test("what is returned comes to what was paid, to the cent", async () => {
+    const { store } = await setupDiscountTill();
+    const paidAndReturned = [];
+    for (const value of [0.5, 0.99, 1.37, 2.29, 3.33, 4.55, 5, 6.66, 7.77, 9.99]) {
+        const order = await getFilledOrder(store);
+        for (const line of order.lines) {
+            for (const tax of line.tax_ids) {
+                Object.assign(tax, { amount: 19, price_include: false });
+            }
+        }
+        order.setLoyaltyEngineRedemptions([redemption("ABSOLUTE", value.toFixed(2))]);
+        const paid = total(order);
+        order.state = "paid";
+        const screen = await mountWithCleanup(TicketScreen);
+        screen.setSelectedOrder(order);
+        for (const line of order.lines.filter((one) => !one.isLoyaltyEngineDiscount)) {
+            screen.getToRefundDetail(line).qty = line.qty;
+        }
+        await screen.onDoRefund();
+        paidAndReturned.push([paid, -total(store.getOrder())]);
+    }
+    expect(paidAndReturned.map(([, returned]) => returned)).toEqual(
+        paidAndReturned.map(([paid]) => paid)
+    );
+});
+
 test("whoever chooses again has chosen no discount", async () => {
     const { store, order } = await setup();
     order.state = "paid";

@@ -3,6 +3,8 @@ import { advanceTime, animationFrame, Deferred, tick } from "@odoo/hoot-mock";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { batched } from "@web/core/utils/timing";
 import { effect } from "@web/core/utils/reactive";
+import { patchWithCleanup } from "@web/../tests/web_test_helpers";
+import { PosStore } from "@point_of_sale/app/services/pos_store";
 import { CustomerDisplayPosAdapter } from "@point_of_sale/app/customer_display/customer_display_adapter";
 import { stateInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 import { watchNotifications } from "../utils";
@@ -22,6 +24,31 @@ import {
 } from "../redemption_utils";
 
 definePosModels();
+
+test("pos_online_payment deletes no payment that this till has stored", async () => {
+    patchWithCleanup(PosStore.prototype, {
+        updateOnlinePaymentsDataWithServer(order, next) {
+            expect.step(`${order.name} ${Boolean(this.models)} ${next}`);
+        },
+    });
+    const { store } = await setupSpending();
+    const ask = (name, next, ...payments) =>
+        store.updateOnlinePaymentsDataWithServer({ name, payment_ids: payments }, next);
+    const cash = { payment_method_id: {} };
+    const online = { payment_method_id: { is_online_payment: true } };
+    ask("none", 0);
+    ask("cash, not stored", 0, cash);
+    ask("cash, stored", 0, { ...cash, isSynced: true });
+    ask("cash, stored", 5, { ...cash, isSynced: true });
+    ask("online too", 0, { ...cash, isSynced: true }, online);
+    expect.verifySteps([
+        "none true 0",
+        "cash, not stored true 0",
+        "cash, stored true false",
+        "cash, stored true 5",
+        "online too true 0",
+    ]);
+});
 
 test("an order without redemptions is not asked about, and not waited for", async () => {
     const { gate, desk, order, ledger } = await setupSpending();

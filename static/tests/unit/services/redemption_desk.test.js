@@ -461,8 +461,40 @@ describe("the basket is closed", () => {
         const dialogs = watchDialogs(store, (props) => props.cancel());
         expect(await gate.mayPay(order)).toBe(false);
         expect(dialogs[0].title).toBe("The basket is not the one that this was redeemed for");
-        order.lines[0].setQuantity(3);
+        // Nobody is asked who puts it right.
+        const summary = await mountWithCleanup(OrderSummary);
+        order.selectOrderline(order.lines[0]);
+        await summary.updateSelectedOrderline({ buffer: "3", key: "3" });
+        expect(dialogs).toHaveLength(1);
         expect(gate.standsBefore(order)).toBe(false);
+        expect(await desk.mayChangeBasket(order)).toBe(false);
+        expect(dialogs).toHaveLength(2);
+    });
+
+    test("a line that stands at nothing is no goods, and what pays isn't either", async () => {
+        const { store, gate, desk, order } = await setupSpending();
+        await addProduct(store, order);
+        const added = order.lines.at(-1);
+        const without = order.loyaltyEngineBasket;
+        added.setQuantity(0);
+        await desk.addVoucher(order, { code: "v1" });
+        await gate.mayPay(order);
+        order.removeOrderline(added);
+        expect(gate.standsBefore(order)).toBe(false);
+        expect(order.loyaltyEngineBasket).not.toBe(without);
+        const [{ product_id }] = order.lines;
+        for (const [program_type, isGoods] of [
+            ["ewallet", false],
+            ["promotion", true],
+        ]) {
+            const line = store.models["pos.order.line"].create({
+                ...{ order_id: order, product_id, qty: 1, price_unit: -3 },
+            });
+            line.reward_id = { program_id: { program_type } };
+            order.triggerRecomputeAllPrices();
+            expect(order.loyaltyEngineHasOtherGoods).toBe(isGoods);
+            line.delete();
+        }
     });
 
     test("neither a quotation that is settled nor a long press changes it unasked", async () => {
@@ -488,6 +520,22 @@ describe("the basket is closed", () => {
         expect(await store.mergeOrders(source, order)).toBe(order);
         expect(dialogs).toHaveLength(1);
         expect(source.lines).toHaveLength(2);
+    });
+
+    test("a screen that is covered meanwhile covers no question", async () => {
+        const { store, gate, desk, order } = await setupSpending();
+        await desk.addVoucher(order, { code: "v1" });
+        await gate.mayPay(order);
+        const source = await getFilledOrder(store);
+        watchDialogs(store, (props) => {
+            expect.step(`covered: ${store.ui.isBlocked}`);
+            props.cancel();
+        });
+        store.ui.block();
+        await store.mergeOrders(source, order);
+        expect.verifySteps(["covered: false"]);
+        expect(store.ui.isBlocked).toBe(true);
+        store.ui.unblock();
     });
 
     test("a tip is no goods", async () => {

@@ -1,8 +1,7 @@
 import { _t } from "@web/core/l10n/translation";
 import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { formatCurrency } from "@web/core/currency";
-import { ask, makeAwaitable } from "@point_of_sale/app/utils/make_awaitable_dialog";
-import { NumberPopup } from "@point_of_sale/app/components/popups/number_popup/number_popup";
+import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import { PaymentInterface } from "@point_of_sale/app/utils/payment/payment_interface";
 import { register_payment_method } from "@point_of_sale/app/services/pos_store";
 import { formatPoints } from "@pos_loyalty_engine/app/utils/member_words";
@@ -75,7 +74,7 @@ export class PaymentLoyaltyEngine extends PaymentInterface {
         for (;;) {
             const answer = await this.points.take(order, payment, wanted);
             if (answer.status === "needs_pin") {
-                wanted.pin = await this._askForPin(Boolean(wanted.pin));
+                wanted.pin = await this.points.desk.askForPin(Boolean(wanted.pin));
                 if (!wanted.pin) {
                     return { status: "stopped", words: _t("This takes the manager's PIN.") };
                 }
@@ -91,13 +90,6 @@ export class PaymentLoyaltyEngine extends PaymentInterface {
                 return { status: "stopped", words: _t("This sale is paid.") };
             }
         }
-    }
-
-    _askForPin(isAgain) {
-        return makeAwaitable(this.pos.dialog, NumberPopup, {
-            title: isAgain ? _t("The PIN was not right. Try again") : _t("Manager's PIN"),
-            formatDisplayedValue: (typed) => typed.replace(/./g, "•"),
-        });
     }
 
     _askForLess(payment, available) {
