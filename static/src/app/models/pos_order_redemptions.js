@@ -160,6 +160,27 @@ patch(PosOrder.prototype, {
     },
 
     /**
+     * What the receipt tells of points and vouchers, line by line.
+     *
+     * @returns {{kind: string, label: string, value: string}[]}
+     */
+    get loyaltyEngineReceiptRows() {
+        const { earned, estimate, balance, balanceTime } = this.loyaltyEngineReceipt || {};
+        const { vouchers = [], pointsSpent, pointsLeft } = this.loyaltyEngineRedeemed || {};
+        const inPoints = (points) => points && _t("%s points", points);
+        const about = !earned && estimate && _t("about %s points (estimate)", estimate);
+        const before = balanceTime && _t("Balance before this sale, %s", balanceTime);
+        return [
+            { kind: "earned", label: _t("This sale"), value: inPoints(earned) },
+            { kind: "estimate", label: _t("This sale"), value: about },
+            ...vouchers.map((value) => ({ kind: "voucher", label: _t("Voucher used"), value })),
+            { kind: "spent", label: _t("Points used"), value: inPoints(pointsSpent) },
+            { kind: "left", label: _t("Left after that"), value: inPoints(pointsLeft) },
+            { kind: "balance", label: before || _t("Balance"), value: inPoints(balance) },
+        ].filter(({ value }) => value);
+    },
+
+    /**
      * What receipt and customer display tell of redemptions, as texts; null where there is none.
      *
      * @returns {{vouchers: string[], pointsSpent: string, pointsLeft: string} | null} `pointsLeft`

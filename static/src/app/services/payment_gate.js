@@ -163,17 +163,13 @@ export class PaymentGate {
         if (!order.loyaltyEngineHasUnknown) {
             return true;
         }
-        const isSure = await ask(this.pos.dialog, {
+        await askToGoWithout(this.pos.dialog, order, {
             title: _t("Vouchers and points can't be checked now"),
             body: _t(
                 "The server does not answer. The discounts can be taken off this order to close the sale without them: what was redeemed already is given back later, or the manager is told."
             ),
-            confirmLabel: _t("Go on without discounts"),
             cancelLabel: _t("Try again later"),
         });
-        if (isSure) {
-            order.setLoyaltyEngineRedemptions([]);
-        }
         return false;
     }
 
@@ -412,4 +408,11 @@ function without(redemptions, some, state, reason, isMeant = () => true) {
               }
             : item
     );
+}
+
+/** Let the cashier take the discounts off an order, where nobody can say whether they are good. */
+export async function askToGoWithout(dialog, order, words) {
+    if (await ask(dialog, { ...words, confirmLabel: _t("Go on without discounts") })) {
+        order.setLoyaltyEngineRedemptions([]);
+    }
 }

@@ -1,12 +1,11 @@
 import { markRaw } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
-import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
 import { LoyaltyEngineService } from "@pos_loyalty_engine/app/services/loyalty_engine_service";
 import { MemberDesk } from "@pos_loyalty_engine/app/services/member_desk";
 import { OrderSteps } from "@pos_loyalty_engine/app/services/order_steps";
-import { PaymentGate } from "@pos_loyalty_engine/app/services/payment_gate";
+import { askToGoWithout, PaymentGate } from "@pos_loyalty_engine/app/services/payment_gate";
 import { PointsPayment } from "@pos_loyalty_engine/app/services/points_payment";
 import { RedemptionBook } from "@pos_loyalty_engine/app/services/redemption_book";
 import { RedemptionDesk } from "@pos_loyalty_engine/app/services/redemption_desk";
@@ -128,17 +127,13 @@ patch(PosStore.prototype, {
      * @param {Object} order one that `loyaltyEngineIsUnredeemable`
      */
     async loyaltyEngineAskToLeaveOut(order) {
-        const isSure = await ask(this.dialog, {
+        await askToGoWithout(this.dialog, order, {
             title: _t("Vouchers and points can't be redeemed at this till"),
             body: _t(
                 "They were put on this order at another till: pay it there, or take the discounts off. What was redeemed already is then given back later, or the manager is told."
             ),
-            confirmLabel: _t("Go on without discounts"),
             cancelLabel: _t("Pay it there"),
         });
-        if (isSure) {
-            order.setLoyaltyEngineRedemptions([]);
-        }
     },
 
     // --- The basket of an order for which something is being, or was, redeemed ---

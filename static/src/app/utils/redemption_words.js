@@ -155,29 +155,3 @@ export function holdInWords({ status, reason, where, available, retryAfter, word
             return inWords({ status });
     }
 }
-
-/**
- * Why a voucher in the wallet can't be used, or "" if nothing stands against it.
- *
- * @param {import("../services/loyalty_engine_service").Voucher} voucher
- */
-export function voucherInWords({ state, where }) {
-    switch (state) {
-        case "usable":
-            return "";
-        case "burned":
-            return _t("Already used");
-        case "expired":
-            return _t("Expired");
-        case "held":
-            return where ? _t("In use at %s", where) : _t("In use at another till");
-        case "on_order":
-            return _t("Already on this order");
-        case "other_currency":
-            return _t("In another currency");
-        case "other_venue":
-            return _t("Not for this shop");
-        default:
-            return _t("Can't be read here");
-    }
-}

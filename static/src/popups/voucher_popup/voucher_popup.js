@@ -1,9 +1,10 @@
 import { Component, onMounted, onWillStart, status, useEffect, useRef, useState } from "@odoo/owl";
+import { _t } from "@web/core/l10n/translation";
 import { Dialog } from "@web/core/dialog/dialog";
 import { formatCurrency } from "@web/core/currency";
 import { registry } from "@web/core/registry";
 import { useService } from "@web/core/utils/hooks";
-import { holdInWords, voucherInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
+import { holdInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
 
 const { DateTime } = luxon;
 
@@ -138,6 +139,32 @@ export class VoucherPopup extends Component {
             this.inputRef.el.focus();
             this.inputRef.el.select();
         }
+    }
+}
+
+/**
+ * Why a voucher in the wallet can't be used, or "" if nothing stands against it.
+ *
+ * @param {import("../../app/services/loyalty_engine_service").Voucher} voucher
+ */
+function voucherInWords({ state, where }) {
+    switch (state) {
+        case "usable":
+            return "";
+        case "burned":
+            return _t("Already used");
+        case "expired":
+            return _t("Expired");
+        case "held":
+            return where ? _t("In use at %s", where) : _t("In use at another till");
+        case "on_order":
+            return _t("Already on this order");
+        case "other_currency":
+            return _t("In another currency");
+        case "other_venue":
+            return _t("Not for this shop");
+        default:
+            return _t("Can't be read here");
     }
 }
 

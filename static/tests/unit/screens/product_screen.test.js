@@ -5,6 +5,7 @@ import { waitUntil } from "@odoo/hoot-dom";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { setupPosEnv } from "@point_of_sale/../tests/unit/utils";
 import { ProductScreen } from "@point_of_sale/app/screens/product_screen/product_screen";
+import { barcodeActions } from "@pos_loyalty_engine/app/utils/barcodes";
 import { found, scanned, setupTill } from "../utils";
 
 definePosModels();
@@ -74,7 +75,7 @@ test("scanning goes on while the engine is asked", async () => {
     await screen._barcodeProductAction(scanned("1000001"));
     expect(order.uiState.loyaltyEngine.lookingUp).toBe("1000001");
     await screen._barcodeProductAction(scanned("test_test"));
-    expect(screen._barcodeLoyaltyEngineMemberAction(scanned("A"))).toBe(undefined);
+    expect(barcodeActions(screen).loyalty_engine_member(scanned("A"))).toBe(undefined);
     await screen._barcodeProductAction(scanned("test_test"));
     expect(order.totalQuantity).toBe(2);
     expect(order.loyaltyEngineMember.ref).toBe("");

@@ -2,6 +2,7 @@ import { patch } from "@web/core/utils/patch";
 import { useBarcodeReader } from "@point_of_sale/app/hooks/barcode_reader_hook";
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { MemberPanel } from "@pos_loyalty_engine/app/components/member_panel/member_panel";
+import { barcodeActions } from "@pos_loyalty_engine/app/utils/barcodes";
 
 patch(PaymentScreen, {
     components: { ...PaymentScreen.components, MemberPanel },
@@ -10,24 +11,10 @@ patch(PaymentScreen, {
 patch(PaymentScreen.prototype, {
     setup() {
         super.setup(...arguments);
+        // The card is often shown only when it comes to paying.
         if (this.pos.loyaltyEngineDesk) {
-            // The card is often shown only when it comes to paying.
-            useBarcodeReader({
-                loyalty_engine_member: this._barcodeLoyaltyEngineMemberAction,
-                loyalty_engine_voucher: this._barcodeLoyaltyEngineVoucherAction,
-            });
+            useBarcodeReader(barcodeActions(this));
         }
-    },
-
-    _barcodeLoyaltyEngineMemberAction(code) {
-        this.pos.loyaltyEngineDesk.identify(code.code, {
-            order: this.currentOrder,
-            presented: "scan",
-        });
-    },
-
-    _barcodeLoyaltyEngineVoucherAction(code) {
-        this.pos.loyaltyEngineRedemptionDesk.addVoucher(this.currentOrder, { code: code.code });
     },
 
     get loyaltyEngineIsBusy() {

@@ -2,25 +2,14 @@ import { ConnectionLostError } from "@web/core/network/rpc";
 import { patch } from "@web/core/utils/patch";
 import { useBarcodeReader } from "@point_of_sale/app/hooks/barcode_reader_hook";
 import { ProductScreen } from "@point_of_sale/app/screens/product_screen/product_screen";
+import { barcodeActions } from "@pos_loyalty_engine/app/utils/barcodes";
 
-// The barcode reader takes the next scan when a handler is done. None of these waits for the engine.
 patch(ProductScreen.prototype, {
     setup() {
         super.setup(...arguments);
         if (this.pos.loyaltyEngineDesk) {
-            useBarcodeReader({
-                loyalty_engine_member: this._barcodeLoyaltyEngineMemberAction,
-                loyalty_engine_voucher: this._barcodeLoyaltyEngineVoucherAction,
-            });
+            useBarcodeReader(barcodeActions(this));
         }
-    },
-
-    _barcodeLoyaltyEngineVoucherAction(code) {
-        this.pos.loyaltyEngineRedemptionDesk.addVoucher(this.currentOrder, { code: code.code });
-    },
-
-    _barcodeLoyaltyEngineMemberAction(code) {
-        this.pos.loyaltyEngineDesk.identify(code.code, { presented: "scan" });
     },
 
     async _barcodeProductAction(code) {
