@@ -1,6 +1,6 @@
 {
     "name": "POS Loyalty Engine",
-    "version": "19.0.1.7.0",
+    "version": "19.0.1.8.0",
     "category": "Sales/Point of Sale",
     "summary": "Members of White Label Loyalty's Loyalty Engine at the till: "
     "identify, show the wallet, spend vouchers and points, report every sale",
