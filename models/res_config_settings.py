@@ -5,7 +5,9 @@ class ResConfigSettings(models.TransientModel):
     _inherit = "res.config.settings"
 
     # Of the shop, which need not be that of the settings.
-    loyalty_engine_company_id = fields.Many2one(related="pos_config_id.company_id")
+    loyalty_engine_company_id = fields.Many2one(
+        related="pos_config_id.company_id", string="Company of the Shop"
+    )
     pos_loyalty_engine_id = fields.Many2one(
         related="pos_config_id.loyalty_engine_id",
         readonly=False,
