@@ -17,7 +17,7 @@ import {
     taxesBeforeMapping,
     toMoney,
 } from "@pos_loyalty_engine/app/utils/loyalty_discounts";
-import { isDiscountLine } from "@pos_loyalty_engine/app/utils/discount_line";
+import { discountsLast, isDiscountLine } from "@pos_loyalty_engine/app/utils/discount_line";
 import { formatPoints, formatTime } from "@pos_loyalty_engine/app/utils/member_words";
 
 // The orders whose discounts are being recomputed: what that writes asks for no recomputation.
@@ -463,12 +463,9 @@ patch(PosOrder.prototype, {
         };
     },
 
-    // Discounts are shown below what they are on, and the numpad stays with the goods.
+    // The numpad stays with the goods.
     getOrderlines() {
-        const lines = super.getOrderlines(...arguments);
-        return lines.some(isDiscountLine)
-            ? [...lines.filter((line) => !isDiscountLine(line)), ...lines.filter(isDiscountLine)]
-            : lines;
+        return discountsLast(super.getOrderlines(...arguments));
     },
 
     getLastOrderline() {

@@ -6,6 +6,12 @@ import { toRaw } from "@odoo/owl";
  */
 export const isDiscountLine = (line) => Boolean(toRaw(line).loyalty_engine_redemption);
 
+/** Lines of an order, with the discounts below what they are on. */
+export const discountsLast = (lines) =>
+    lines.some(isDiscountLine)
+        ? [...lines.filter((line) => !isDiscountLine(line)), ...lines.filter(isDiscountLine)]
+        : lines;
+
 const PAYING = new Set(["gift_card", "ewallet"]);
 
 /** Whether a reward of pos_loyalty's pays what is left, and is no discount. */

@@ -1,11 +1,12 @@
 import { expect, test } from "@odoo/hoot";
+import { queryAllTexts } from "@odoo/hoot-dom";
 import { mountWithCleanup } from "@web/../tests/web_test_helpers";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { getFilledOrder } from "@point_of_sale/../tests/unit/utils";
 import { OrderSummary } from "@point_of_sale/app/screens/product_screen/order_summary/order_summary";
 import { TicketScreen } from "@point_of_sale/app/screens/ticket_screen/ticket_screen";
 import { redemption, setupDiscountTill, total } from "../discount_till";
-import { watchDialogs } from "../redemption_utils";
+import { addProduct, watchDialogs } from "../redemption_utils";
 import { watchNotifications } from "../utils";
 
 definePosModels();
@@ -25,6 +26,18 @@ test("a discount takes one line, and has no price a unit", async () => {
     expect(".orderline").toHaveCount(2 + discounts);
     // That of the goods whose price was changed
     expect(".orderline .price-per-unit").toHaveCount(1);
+});
+
+test("discounts stand below the goods, also below those that come later", async () => {
+    const { store, order } = await setup();
+    await addProduct(store, order, { price_unit: 7 });
+    expect(order.lines.at(-1).isLoyaltyEngineDiscount).toBe(false);
+    await mountWithCleanup(OrderSummary);
+    const names = queryAllTexts(".orderline .product-name");
+    expect(names).toHaveLength(order.lines.length);
+    const isDiscount = names.map((name) => name.includes("Coffee on us"));
+    expect(isDiscount.indexOf(true)).toBe(3);
+    expect(isDiscount.lastIndexOf(false)).toBe(2);
 });
 
 test("the numpad does not change a discount, and says why", async () => {
