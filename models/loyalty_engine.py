@@ -497,6 +497,12 @@ class LoyaltyEngine(models.Model):
         self.database_uuid = self._current_database_uuid()
         self.env["loyalty.engine.report"]._wake_sender()
 
+    @api.model
+    def _check_manager(self):
+        """:raises AccessError: for others than managers of the point of sale"""
+        if not self.env.user.has_group("point_of_sale.group_pos_manager"):
+            raise AccessError(self.env._("Only managers of the point of sale can do this."))
+
     def action_retry_troubled(self):
         """Send again all reports of this connection that need a person: what has failed, and, at
         once, what waits for too long."""
@@ -568,19 +574,6 @@ class LoyaltyEngine(models.Model):
             health.write({"failures": 0, "resume_at": False, "reason": False})
             self._wake_job("ir_cron_send_reports")
 
-    def copy_data(self, default=None):
-        copies = super().copy_data(default)
-        if "name" not in (default or {}):
-            for engine, values in zip(self, copies, strict=True):
-                values["name"] = self.env._("%s (copy)", engine.name)
-        return copies
-
-    @api.model
-    def _check_manager(self):
-        """:raises AccessError: for others than managers of the point of sale"""
-        if not self.env.user.has_group("point_of_sale.group_pos_manager"):
-            raise AccessError(self.env._("Only managers of the point of sale can do this."))
-
     def _health(self):
         return self.env["loyalty.engine.health"].sudo().search([("engine_id", "in", self.ids)])
 
@@ -625,13 +618,16 @@ class LoyaltyEngine(models.Model):
     def _person_to_tell(self):
         """Whoever is set; where that one has left, or may not see it any more, a manager of the
         company's, so that nothing is told to nobody."""
-        managers = self.env.ref("point_of_sale.group_pos_manager").sudo().all_user_ids
-        present = managers.filtered(
-            lambda user: user.active and not user.share and self.company_id in user.company_ids
-        )
-        if self.responsible_id in present:
+        manager_group = "point_of_sale.group_pos_manager"
+        responsible = self.responsible_id.sudo()
+        # Asked by each job: whoever is set is looked at without reading all the others.
+        if self._can_be_told(responsible) and responsible.has_group(manager_group):
             return self.responsible_id
-        return present.sorted("id")[:1] or self.responsible_id
+        managers = self.env.ref(manager_group).sudo().all_user_ids
+        return managers.filtered(self._can_be_told).sorted("id")[:1] or self.responsible_id
+
+    def _can_be_told(self, user):
+        return user.active and not user.share and self.company_id in user.company_ids
 
     @api.model
     def _end_alerts(self):
@@ -815,6 +811,13 @@ class LoyaltyEngine(models.Model):
             executor=sale.till_id,
             amount_unit=self.amount_unit,
         )
+
+    def copy_data(self, default=None):
+        copies = super().copy_data(default)
+        if "name" not in (default or {}):
+            for engine, values in zip(self, copies, strict=True):
+                values["name"] = self.env._("%s (copy)", engine.name)
+        return copies
 
     @api.model_create_multi
     def create(self, vals_list):

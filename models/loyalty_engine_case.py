@@ -114,6 +114,7 @@ class LoyaltyEngineCase(models.Model):
                 with self.env.cr.savepoint():
                     case._tell()
             except Exception:
+                # The others are told, and the audit goes on.
                 _logger.exception("loyalty engine: nobody is told of case %s", case.id)
 
     @api.model
@@ -163,10 +164,9 @@ class LoyaltyEngineCase(models.Model):
 
     @api.depends("order_uuid")
     def _compute_pos_order_id(self):
-        orders = self.env["pos.order"].search([("uuid", "in", self.mapped("order_uuid"))])
-        by_uuid = {order.uuid: order for order in orders}
+        orders = self.env["pos.order"]._loyalty_engine_by_uuid(self.mapped("order_uuid"))
         for case in self:
-            case.pos_order_id = by_uuid.get(case.order_uuid)
+            case.pos_order_id = orders.get(case.order_uuid)
 
     def action_open_order(self):
         return self.pos_order_id._loyalty_engine_form()

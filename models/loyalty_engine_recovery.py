@@ -58,6 +58,10 @@ AUDIT_RETRY = timedelta(hours=1)
 
 KINDS = ("points", "voucher")
 
+HAS_NO_CASE = (
+    "NOT EXISTS (SELECT 1 FROM loyalty_engine_case listed"
+    " WHERE listed.kind = 'points' AND listed.reference = redemption.uuid)"
+)
 DUE = "(redemption.look_up_at IS NULL OR redemption.look_up_at <= %(now)s)"
 
 
@@ -583,10 +587,7 @@ class LoyaltyEngineRecovery(models.AbstractModel):
             engine,
             "redemption.kind = 'points' AND redemption.state = 'settled'"
             " AND redemption.shown_at IS NULL"
-            " AND redemption.sent_at BETWEEN %(week)s AND %(day)s"
-            " AND NOT EXISTS (SELECT 1 FROM loyalty_engine_case listed"
-            "                  WHERE listed.kind = 'points'"
-            "                    AND listed.reference = redemption.uuid)",
+            f" AND redemption.sent_at BETWEEN %(week)s AND %(day)s AND {HAS_NO_CASE}",
             week=now - timedelta(days=AUDIT_DAYS),
             day=now - NOT_TAKEN_AFTER,
         )
@@ -598,10 +599,8 @@ class LoyaltyEngineRecovery(models.AbstractModel):
         rows = self._rows(
             engine,
             "redemption.kind = 'points' AND redemption.state = 'settled'"
-            " AND redemption.points_taken < redemption.points AND redemption.sent_at > %(week)s"
-            " AND NOT EXISTS (SELECT 1 FROM loyalty_engine_case listed"
-            "                  WHERE listed.kind = 'points'"
-            "                    AND listed.reference = redemption.uuid)",
+            " AND redemption.points_taken < redemption.points"
+            f" AND redemption.sent_at > %(week)s AND {HAS_NO_CASE}",
             week=self.env.cr.now() - timedelta(days=AUDIT_DAYS),
         )
         self._each(rows, lambda row: self._ledger("_list_taken_less", row["uuid"]))

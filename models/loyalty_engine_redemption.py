@@ -231,10 +231,9 @@ class LoyaltyEngineRedemption(models.Model):
     )
 
     def _compute_pos_order_id(self):
-        orders = self.env["pos.order"].search([("uuid", "in", self.mapped("order_uuid"))])
-        by_uuid = {order.uuid: order for order in orders}
+        orders = self.env["pos.order"]._loyalty_engine_by_uuid(self.mapped("order_uuid"))
         for redemption in self:
-            redemption.pos_order_id = by_uuid.get(redemption.order_uuid, False)
+            redemption.pos_order_id = orders.get(redemption.order_uuid)
 
     @api.model
     def _search_pos_order_id(self, operator, value):

@@ -165,22 +165,19 @@ class PosConfig(models.Model):
 
     def action_loyalty_engine_trouble(self):
         """Open the reports of this point of sale that wait for a person."""
-        self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "pos_loyalty_engine.loyalty_engine_report_action"
-        )
-        action["domain"] = [("config_id", "=", self.id)]
-        action["context"] = {"search_default_trouble": 1}
-        return action
+        action = self._loyalty_engine_action("loyalty_engine_report_action")
+        return {**action, "context": {"search_default_trouble": 1}}
 
     def action_loyalty_engine_cases(self):
         """Open the cases of this point of sale that wait for a person."""
+        return self._loyalty_engine_action("loyalty_engine_case_action")
+
+    def _loyalty_engine_action(self, name):
+        """:return: the action of that name, for what is of this point of sale"""
         self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "pos_loyalty_engine.loyalty_engine_case_action"
-        )
-        action["domain"] = [("config_id", "=", self.id)]
-        return action
+        actions = self.env["ir.actions.act_window"]
+        action = actions._for_xml_id(f"pos_loyalty_engine.{name}")
+        return {**action, "domain": [("config_id", "=", self.id)]}
 
     @api.model
     def _load_pos_data_read(self, records, config):

@@ -104,6 +104,11 @@ class PosOrder(models.Model):
         except Exception:
             _logger.exception("loyalty engine: sale %s, cancelled here, not listed", order.uuid)
 
+    @api.model
+    def _loyalty_engine_by_uuid(self, uuids):
+        """:return: dict of uuid to the order, where it is here"""
+        return {order.uuid: order for order in self.search([("uuid", "in", uuids)])}
+
     def _loyalty_engine_form(self):
         """The action that opens this order."""
         self.ensure_one()

@@ -96,7 +96,7 @@ patch(PosOrderline.prototype, {
     },
 });
 
-const AMOUNTS = [
+const AMOUNTS = new Set([
     "quantity",
     "manual_total_excluded",
     "manual_total_excluded_currency",
@@ -104,22 +104,17 @@ const AMOUNTS = [
     "base_amount_currency",
     "tax_amount",
     "tax_amount_currency",
-];
+]);
 
-/** The same taxes of the opposite quantity. */
+/** The same taxes of the opposite quantity: amounts, also those of each tax below them. */
 function reversed(data) {
+    const turn = (name, value) => {
+        if (value && typeof value === "object") {
+            return reversed(value);
+        }
+        return AMOUNTS.has(name) ? value && -value : value;
+    };
     return Object.fromEntries(
-        Object.entries(data).map(([name, value]) => {
-            if (AMOUNTS.includes(name)) {
-                return [name, value && -value];
-            }
-            const taxes = name === "manual_tax_amounts" && Object.entries(value || {});
-            return [
-                name,
-                taxes
-                    ? Object.fromEntries(taxes.map(([tax, amounts]) => [tax, reversed(amounts)]))
-                    : value,
-            ];
-        })
+        Object.entries(data).map(([name, value]) => [name, turn(name, value)])
     );
 }

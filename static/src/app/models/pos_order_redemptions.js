@@ -200,9 +200,11 @@ patch(PosOrder.prototype, {
         // Of what is held, as many as the order takes.
         const pointsOf = (item) =>
             isSpent(item) || isTender(item)
-                ? item.points || 0
-                : Math.ceil((item.points || 0) * Math.min(1, item.worth / item.amount) - 1e-6);
-        const points = spent.reduce((sum, item) => sum + (item.points ? pointsOf(item) : 0), 0);
+                ? item.points
+                : Math.ceil(item.points * Math.min(1, item.worth / item.amount) - 1e-6);
+        const points = spent
+            .filter((item) => item.points)
+            .reduce((sum, item) => sum + pointsOf(item), 0);
         const { wallet } = this.loyaltyEngineMember || {};
         const { receipt } = this.uiState.loyaltyEngine;
         // A balance of afterwards has them, or soon will: the one with the receipt says enough.

@@ -1,8 +1,8 @@
-import { Component, onMounted, status, useEffect, useRef, useState } from "@odoo/owl";
+import { Component, onMounted, status, useRef, useState } from "@odoo/owl";
 import { Dialog } from "@web/core/dialog/dialog";
 import { registry } from "@web/core/registry";
-import { useService } from "@web/core/utils/hooks";
 import { inWords } from "@pos_loyalty_engine/app/utils/member_words";
+import { useEveryScan } from "@pos_loyalty_engine/popups/scanner_hook";
 
 // Milliseconds between two characters: a scanner that types is quicker, nobody's fingers are.
 const SCANNER_PACE = 50;
@@ -22,24 +22,15 @@ export class MemberPopup extends Component {
     setup() {
         this.state = useState({ code: "", words: "", isBusy: false });
         this.inputRef = useRef("input");
-        this.barcodeReader = useService("barcode_reader");
         onMounted(() => this.inputRef.el.focus());
         // When the last characters were typed that came as quickly as a scanner's (ms)
         this.quickly = [];
-        // While the popup is open every scan is meant for it, whatever its type. With the cursor in
-        // the field the scanner simply types there: then its pace tells.
-        useEffect(
-            () =>
-                this.barcodeReader?.register(
-                    new Proxy({}, { get: () => (parsed) => this.onScan(parsed) }),
-                    true
-                ),
-            () => []
-        );
+        // With the cursor in the field the scanner types there: then its pace tells.
+        useEveryScan((code) => this.onScan(code));
     }
 
-    onScan(parsed) {
-        this.state.code = Array.isArray(parsed) ? parsed[0].base_code : parsed.code;
+    onScan(code) {
+        this.state.code = code;
         // Not returned: the barcode reader waits for what a handler returns.
         this.confirm("scan");
     }

@@ -1,10 +1,10 @@
-import { Component, onMounted, onWillStart, status, useEffect, useRef, useState } from "@odoo/owl";
+import { Component, onMounted, onWillStart, status, useRef, useState } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { Dialog } from "@web/core/dialog/dialog";
 import { formatCurrency } from "@web/core/currency";
 import { registry } from "@web/core/registry";
-import { useService } from "@web/core/utils/hooks";
 import { holdInWords } from "@pos_loyalty_engine/app/utils/redemption_words";
+import { useEveryScan } from "@pos_loyalty_engine/popups/scanner_hook";
 
 const { DateTime } = luxon;
 
@@ -25,22 +25,12 @@ export class VoucherPopup extends Component {
             trouble: "",
         });
         this.inputRef = useRef("input");
-        this.barcodeReader = useService("barcode_reader");
         onWillStart(() => {
             this.readWallet();
         });
         // On a phone that would open the keyboard, over the cards.
         onMounted(() => this.env.isSmall || this.inputRef.el.focus());
-        // Every scan is meant for this window, whatever its type; with the cursor in the field the
-        // scanner simply types there.
-        useEffect(
-            () =>
-                this.barcodeReader?.register(
-                    new Proxy({}, { get: () => (parsed) => this.onScan(parsed) }),
-                    true
-                ),
-            () => []
-        );
+        useEveryScan((code) => this.onScan(code));
     }
 
     get member() {
@@ -92,8 +82,8 @@ export class VoucherPopup extends Component {
         };
     }
 
-    onScan(parsed) {
-        this.state.code = Array.isArray(parsed) ? parsed[0].base_code : parsed.code;
+    onScan(code) {
+        this.state.code = code;
         // Not returned: the barcode reader waits for what a handler returns.
         this.confirm();
     }

@@ -43,13 +43,15 @@ patch(TicketScreen.prototype, {
         added.forEach((detail) => (detail.qty = detail.line.qty));
         await super.onDoRefund(...arguments);
         const refund = this.pos.getOrder();
-        for (const line of refund?.lines || []) {
-            const discount = line.refunded_orderline_id;
-            if (discount?.isLoyaltyEngineDiscount) {
-                line.extra_tax_data = discount.extra_tax_data;
-                // Odoo does not look at extra_tax_data.
-                refund.triggerRecomputeAllPrices();
-            }
+        const returned = (refund?.lines || []).filter(
+            (line) => line.refunded_orderline_id?.isLoyaltyEngineDiscount
+        );
+        for (const line of returned) {
+            line.extra_tax_data = line.refunded_orderline_id.extra_tax_data;
+        }
+        if (returned.length) {
+            // Odoo does not look at extra_tax_data.
+            refund.triggerRecomputeAllPrices();
         }
         // Odoo may have given up: nothing stays chosen that nobody has chosen.
         for (const detail of added.filter((detail) => !detail.destination_order_uuid)) {
